@@ -1,0 +1,29 @@
+"""`python -m alrctl` and the console script."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def _drop_working_directory() -> None:
+    """Keep a user's own `stages.py` beside them from shadowing ours under `python -m alrctl`.
+
+    `-m` puts the working directory first on the path, unless Python runs in safe-path mode, where it puts nothing.
+    """
+    here = Path(__file__).resolve().parent.parent
+    if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() != here:
+        del sys.path[0]
+
+
+def main() -> None:
+    """Run the program."""
+    from alrctl.app import app
+    from alrctl.options import run_and_exit
+
+    run_and_exit(app)
+
+
+if __name__ == "__main__":
+    _drop_working_directory()
+    main()

@@ -1,0 +1,102 @@
+"""The command line: every command in the order of the chain. Reading this list is reading the pipeline."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from alrctl import __version__
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: its module is imported only when it is used, so that `alrctl --help` is quick."""
+
+    name: str
+    help: str
+    panel: str
+
+    @property
+    def module(self) -> str:
+        """The module that holds it."""
+        return f"alrctl.commands.{self.name.replace('-', '_')}"
+
+
+_CHAIN, _WHOLE, _LOOK = "The chain, step by step", "The chain as a whole", "Looking into files"
+
+COMMANDS = (
+    Entry("ingest", "Take in images and labels: folder, CSV, .npz, HDF5 or a known data set.", _CHAIN),
+    Entry("corrupt", "Add label noise, for experiments with known truth.", _CHAIN),
+    Entry("train-lnl", "Learn with noisy labels (phase 1) and judge which labels are right.", _CHAIN),
+    Entry("score", "Say of each sample how unsure the network is, and what it would call it.", _CHAIN),
+    Entry("select", "Choose the samples worth an expert's look.", _CHAIN),
+    Entry("relabel", "Take the expert's answers in; every change goes into the ledger.", _CHAIN),
+    Entry("recalibrate", "Retrain on the trusted and the relabelled samples (phase 2).", _CHAIN),
+    Entry("evaluate", "Say truthfully how good a network is, overall and by class.", _CHAIN),
+    Entry("run", "Carry out a pipeline.yaml for several rounds; goes on after a kill.", _WHOLE),
+    Entry("report", "Write one HTML page about everything in a directory.", _WHOLE),
+    Entry("demo", "The whole chain on brain MRI slices that a package ships.", _WHOLE),
+    Entry("status", "Show what is done, stale or unfinished below a directory.", _LOOK),
+    Entry("schema", "Print the columns of the tables, for those who replace a stage.", _LOOK),
+    Entry("validate", "Check any artifact against its manifest and schema.", _LOOK),
+)
+
+
+class LazyGroup(TyperGroup):
+    """Lists all commands without importing them; imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the chain."""
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in with name and help, enough for the list."""
+        entry = next((entry for entry in COMMANDS if entry.name == cmd_name), None)
+        if entry is None:
+            return None
+        return TyperCommand(entry.name, help=entry.help, rich_help_panel=entry.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if command is None else load(command.name), rest
+
+
+def load(name: str | None) -> Any:
+    """Import a command's module and build the command."""
+    entry = next(entry for entry in COMMANDS if entry.name == name)
+    module = importlib.import_module(entry.module)
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    epilog = f"Example: [bold]{module.EXAMPLE}[/]"
+    single.command(entry.name, help=entry.help, epilog=epilog)(module.COMMAND)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Learn from noisy labels of an imbalanced image data set, find the labels worth an expert's look, take the "
+    "answers in, retrain, and say truthfully what that bought.",
+    epilog="Begin with [bold]alrctl demo[/], or [bold]alrctl ingest photos/ -o work/data[/].",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alrctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold the options of the program itself."""

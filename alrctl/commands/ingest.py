@@ -1,0 +1,99 @@
+"""`alrctl ingest`: images and labels in, decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from alrctl import files, sources
+from alrctl.dataset import CLASSES
+from alrctl.images import PACK, write_pack
+from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.options import as_command
+from alrctl.parameters import Out
+from alrctl.sources.collection import Collection
+from alrctl.summary import tell
+from schemas.labels import LABELS
+from schemas.samples import SAMPLES
+from stages import ingest as stage
+
+EXAMPLE = "alrctl ingest photos/ -o work/data --image-size 64"
+
+
+def ingest(
+    session: Session,
+    config: stage.IngestConfig,
+    source: Annotated[Path, typer.Argument(help="folder, CSV, parquet, .npz or HDF5", metavar="SOURCE")],
+    out: Out,
+) -> Outcome:
+    """Take in images and labels."""
+    job = Job(session, "ingest", out, config)
+    layout, found = sources.read(source, config)
+    digests = _digests(found, config.workers)
+    _record(job, source, found, digests)
+
+    def work(target: Target) -> Summary:
+        outputs = stage.run(config, stage.IngestInputs(found.records, digests, found.classes))
+        for text in outputs.warnings:
+            target.report.warn(text)
+        getters = [partial(found.image, row) for row in outputs.rows]
+        pack = write_pack(
+            target.path(PACK),
+            list(getters),
+            config.image_size,
+            config.fit,
+            config.skip_broken,
+            config.workers,
+            target.report,
+        )
+        records = outputs.records.filter(pl.Series(pack.good))
+        sizes = {"width": [width for width, _ in pack.sizes], "height": [height for _, height in pack.sizes]}
+        records = records.with_columns(**{name: pl.Series(values) for name, values in sizes.items()})
+        target.table(records.select(SAMPLES.schema.column_names()), SAMPLES)
+        target.table(records.select("sample_id", "label", relabelled=pl.lit(False)), LABELS)
+        files.write_yaml({"names": list(found.classes), "ordered": config.ordered}, target.path(CLASSES))
+        return {"layout": layout, **_facts(outputs.facts, records), "notes": _notes(found, pack.rules)}
+
+    return tell(session, job.run(work), _story)
+
+
+def _digests(found: Collection, workers: int) -> list[str]:
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        return list(pool.map(found.digest, range(found.records.height)))
+
+
+def _record(job: Job, source: Path, found: Collection, digests: list[str]) -> None:
+    """Record the source as one input, by the content and name of every image, and the files that hold labels."""
+    digest = hashlib.sha256()
+    for row, content in zip(found.records.select("sample_id", "label", "source").iter_rows(), digests, strict=True):
+        digest.update(repr((row, content)).encode())
+    job.need_folder("source", source, digest.hexdigest(), found.records.height)
+    for path in found.extra_files:
+        job.need_raw(path.name, path)
+
+
+def _facts(facts: dict[str, Any], records: pl.DataFrame) -> dict[str, Any]:
+    return {**facts, "samples": records.height}
+
+
+def _notes(found: Collection, rules: dict[str, int]) -> list[str]:
+    turned = [f"{count} images of mode {mode} turned into 8-bit RGB" for mode, count in sorted(rules.items())]
+    return [*found.notes, *turned]
+
+
+def _story(session: Session, summary: Summary) -> None:
+    names = list(summary["by_split"]["train"])
+    header = ["class", *summary["by_split"]]
+    rows = [[name, *(f"{counts[name]:,}" for counts in summary["by_split"].values())] for name in names]
+    rows.append(["all", *(f"{sum(counts.values()):,}" for counts in summary["by_split"].values())])
+    session.voice.table("", header, rows)
+
+
+COMMAND = as_command(ingest, stage.IngestConfig)

@@ -1,0 +1,123 @@
+"""What people see: progress and warnings on stderr, one summary or one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Task as ProgressTask
+from rich.table import Table
+from rich.text import Text
+
+
+class _Rate(TextColumn):
+    """Units a second."""
+
+    def render(self, task: ProgressTask) -> Text:
+        unit = task.fields.get("unit", "")
+        return Text(f"{task.speed:,.1f} {unit}/s" if task.speed and unit else "")
+
+
+class Voice:
+    """Speaks to the terminal in the one way that the flags ask for."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+    def say(self, markup: str = "") -> None:
+        """Print a line for people on stdout."""
+        if not self.as_json:
+            self.out.print(markup)
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table for people on stdout."""
+        if self.as_json:
+            return
+        table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+        for index, name in enumerate(header):
+            table.add_column(escape(name), justify="left" if index == 0 else "right")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self.out.print(table)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr."""
+        self.err.print(f"[bold yellow]warning:[/] {escape(text)}")
+
+    def error(self, text: str) -> None:
+        """Print an error on stderr."""
+        self.err.print(f"[bold red]error:[/] {escape(text)}")
+
+    def document(self, value: Mapping[str, Any]) -> None:
+        """Print the one JSON document, where `--json` asks for it."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.flush()
+
+
+class LiveReport:
+    """A stage's report, shown as a bar where stderr is a terminal; warnings are kept for the manifest."""
+
+    def __init__(self, voice: Voice, name: str) -> None:
+        self._voice = voice
+        self._name = name
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self.warnings: list[str] = []
+
+    def progress(self, done: int, total: int, text: str = "", unit: str = "") -> None:
+        """Move the bar."""
+        if self._bar is None or self._task is None:
+            return
+        if self._bar.tasks[self._task].total != total or self._bar.tasks[self._task].completed > done:
+            self._bar.reset(self._task, total=total)
+        self._bar.update(self._task, completed=done, text=text, unit=unit)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning, and print it at once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._voice.warn(text)
+
+    @contextmanager
+    def shown(self) -> Iterator[LiveReport]:
+        """Show the bar, if stderr is a terminal, as long as the stage works."""
+        if not self._voice.err.is_terminal:
+            yield self
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(""),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, TextColumn("{task.fields[text]}"), console=self._voice.err, transient=True) as bar:
+            self._bar, self._task = bar, bar.add_task(self._name, total=None, text="", unit="")
+            try:
+                yield self
+            finally:
+                self._bar = self._task = None
+
+
+def cell(value: Any) -> str:
+    """Return a figure as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value)
+    return str(value)

@@ -1,0 +1,188 @@
+"""Reading and writing files: whole or not at all, and never anything that can run code."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from polars.exceptions import PolarsError
+
+from schemas.contract import Contract
+from schemas.errors import AlrctlError, DataError, UsageError, plural
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write to; rename it to `path` when all went well, remove it when not.
+
+    Raises:
+        UsageError: the place cannot be written to.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with explained_write(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            os.replace(beside, path)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+@contextmanager
+def explained_write(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write into one clear line.
+
+    Raises:
+        UsageError: the place cannot be written to.
+    """
+    try:
+        yield
+    except AlrctlError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"{path}: cannot be written ({reason}); choose another place with -o") from error
+    except PolarsError as error:
+        raise UsageError(f"{path}: cannot be written ({_first_line(error)}); choose another place with -o") from error
+
+
+@contextmanager
+def explained_read(path: Path, kind: str) -> Iterator[None]:
+    """Turn any failure to read into one clear line.
+
+    Raises:
+        DataError: the file is not there or is not a whole `kind` file.
+    """
+    try:
+        yield
+    except AlrctlError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a directory, not a {kind} file") from error
+    except Exception as error:
+        raise DataError(f"{path}: is no readable {kind} file ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with explained_read(path, "regular"), path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_table(path: Path, contract: Contract) -> pl.DataFrame:
+    """Read a parquet file, or a CSV where the contract is for people, and hold it to its contract.
+
+    Raises:
+        DataError: not readable, or against the contract.
+    """
+    if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
+        return contract.check(read_csv(path), str(path), first_row=2)
+    with explained_read(path, "parquet"):
+        metadata = pl.read_parquet_metadata(path)
+        frame = pl.read_parquet(path)
+    written_as = metadata.get("alrctl.schema", contract.name)
+    if written_as != contract.name:
+        raise DataError(f"{path}: holds the table '{written_as}', not '{contract.name}'")
+    version = metadata.get("alrctl.schema_version", str(contract.version))
+    if version != str(contract.version):
+        raise DataError(
+            f"{path}: version {version} of the table '{contract.name}'; this program reads {contract.version}"
+        )
+    return contract.check(frame, str(path))
+
+
+def write_table(frame: pl.DataFrame, path: Path, contract: Contract) -> None:
+    """Write a table as parquet with its contract's name and version in the metadata, checked first."""
+    checked = contract.check(frame, contract.name)
+    checked.write_parquet(path, compression="zstd", statistics=True, metadata=contract.metadata)
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """Read a CSV as spreadsheets write them, all columns as text, empty cells as null.
+
+    UTF-8 with or without a byte order mark; comma, semicolon or tab; LF or CRLF. A cell that `write_csv` quoted with
+    an apostrophe is given back as it was.
+
+    Raises:
+        DataError: no header, no row, rows of unequal length, or not UTF-8.
+    """
+    with explained_read(path, "UTF-8 text"):
+        text = path.read_text(encoding="utf-8-sig")
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if any(row)]
+    if not rows:
+        raise DataError(f"{path}: is empty; a header line with column names is needed")
+    header, body = [name.strip() for name in rows[0]], rows[1:]
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise DataError(f"{path}: column '{twice}' stands twice in the header")
+    if not body:
+        raise DataError(f"{path}: has a header and no rows")
+    ragged = [number for number, row in enumerate(body, 2) if len(row) != len(header)]
+    if ragged:
+        found = plural(len(ragged), "row")
+        raise DataError(f"{path}: {found} not as long as the header of {len(header)} (first: row {ragged[0]})")
+    columns = {name: [_cell(row[index]) for row in body] for index, name in enumerate(header)}
+    return pl.DataFrame(columns, schema={name: pl.String for name in header})
+
+
+def _delimiter(text: str) -> str:
+    header = text.split("\n", 1)[0]
+    return max(",;\t", key=header.count)
+
+
+def _cell(text: str) -> str | None:
+    text = text.strip()
+    if len(text) > 1 and text[0] == "'" and text[1] in "=+-@":
+        text = text[1:]
+    return text or None
+
+
+def write_csv(frame: pl.DataFrame, path: Path) -> None:
+    """Write a CSV that is safe to open in a spreadsheet: a text that begins like a formula is quoted as text."""
+    texts = pl.col(pl.String)
+    risky = texts.str.contains(r"^[=+\-@\t\r]")
+    frame.with_columns(pl.when(risky).then(pl.lit("'") + texts).otherwise(texts)).write_csv(path)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML with the safe loader."""
+    with explained_read(path, "YAML"):
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def write_yaml(value: Any, path: Path) -> None:
+    """Write YAML in the order given."""
+    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document."""
+    with explained_read(path, "JSON"):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write one JSON document, indented, with no NaN in it."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

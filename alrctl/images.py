@@ -1,0 +1,212 @@
+"""Decoding images, and the pack that holds them decoded: one memory-mapped safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+
+from alrctl import files
+from schemas.errors import DataError, listing, plural
+from stages.ingest import Fit
+from stages.report import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PACK = "images.safetensors"
+_TENSOR = "images"
+_MOST_PIXELS = 500_000_000
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image as it goes into the pack."""
+
+    pixels: Pixels
+    width: int
+    height: int
+    rule: str
+
+
+def decode(image: Path | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
+    """Return an image as 3-channel 8-bit at the wanted size, and what was done to it beside resizing.
+
+    16-bit and float images are scaled from their own least and greatest value to 0 and 255; a palette, CMYK or
+    transparency is turned into RGB (on black); EXIF rotation is applied.
+
+    Raises:
+        DataError: the file cannot be read whole.
+    """
+    if isinstance(image, np.ndarray):
+        opened, rule = Image.fromarray(image.squeeze()), ""
+    else:
+        with files.explained_read(image, "image"):
+            if image.stat().st_size == 0:
+                raise DataError(f"{image}: is empty (0 bytes)")
+            opened = _open(image)
+            rule = "" if opened.mode == "RGB" else opened.mode
+    rgb = _as_rgb(opened)
+    return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, rule)
+
+
+def _open(path: Path) -> Image.Image:
+    with Image.open(path) as opened:
+        if opened.width * opened.height > _MOST_PIXELS:
+            raise DataError(f"{path}: {opened.width} x {opened.height} pixels is past what is decoded here")
+        opened.load()
+        return ImageOps.exif_transpose(opened)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in {"I", "F"} or image.mode.startswith("I;"):
+        values = np.asarray(image, dtype=np.float64)
+        low, high = float(values.min()), float(values.max())
+        scaled = (values - low) * (255.0 / (high - low) if high > low else 0.0)
+        image = Image.fromarray(scaled.round().astype(np.uint8))
+    if image.mode in {"P", "PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image.convert("RGB")
+
+
+def _fitted(image: Image.Image, size: int, fit: Fit) -> Pixels:
+    target = (size, size)
+    resample = Image.Resampling.BILINEAR
+    if fit == "crop":
+        image = ImageOps.fit(image, target, resample)
+    elif fit == "pad":
+        image = ImageOps.pad(image, target, resample)
+    elif image.size != target:
+        image = image.resize(target, resample, reducing_gap=2.0)
+    return np.asarray(image, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class PackFacts:
+    """What decoding found.
+
+    Attributes:
+        good: (N,) whether each image could be read.
+        sizes: width and height of each good image.
+        rules: how many images of each unusual mode were turned into RGB.
+    """
+
+    good: list[bool]
+    sizes: list[tuple[int, int]]
+    rules: dict[str, int]
+
+
+def write_pack(
+    path: Path,
+    images: list[Callable[[], Path | NDArray[np.generic]]],
+    size: int,
+    fit: Fit,
+    skip_broken: bool,
+    workers: int,
+    report: Report,
+) -> PackFacts:
+    """Decode all images in parallel into one safetensors file, (N, size, size, 3) uint8.
+
+    Raises:
+        DataError: an image cannot be read and `skip_broken` is off, or none can.
+    """
+    good: list[bool] = []
+    sizes: list[tuple[int, int]] = []
+    rules: dict[str, int] = {}
+    broken: list[str] = []
+
+    def attempt(get: Callable[[], Path | NDArray[np.generic]]) -> Decoded | str:
+        try:
+            return decode(get(), size, fit)
+        except DataError as error:
+            return str(error)
+
+    with path.open("wb") as stream, ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        stream.write(bytes(_header_room(len(images), size)))
+        for done, result in enumerate(_ordered(pool, attempt, images), 1):
+            good.append(isinstance(result, Decoded))
+            if isinstance(result, Decoded):
+                stream.write(result.pixels.tobytes())
+                sizes.append((result.width, result.height))
+                if result.rule:
+                    rules[result.rule] = rules.get(result.rule, 0) + 1
+            else:
+                broken.append(result)
+            if done % 64 == 0 or done == len(images):
+                report.progress(done, len(images), "decoding", "images")
+        stream.seek(0)
+        stream.write(_header(len(sizes), size, _header_room(len(images), size)))
+    _refuse_broken(broken, len(sizes), skip_broken, report)
+    return PackFacts(good, sizes, rules)
+
+
+def _ordered(
+    pool: ThreadPoolExecutor,
+    attempt: Callable[[Callable[[], Path | NDArray[np.generic]]], Decoded | str],
+    images: list[Callable[[], Path | NDArray[np.generic]]],
+) -> Iterator[Decoded | str]:
+    """Map over the images in order, with no more than a few hundred decoded ahead of the writer."""
+    waiting = iter(images)
+    ahead = deque(pool.submit(attempt, get) for get in islice(waiting, 256))
+    while ahead:
+        result = ahead.popleft().result()
+        ahead.extend(pool.submit(attempt, get) for get in islice(waiting, 1))
+        yield result
+
+
+def _refuse_broken(broken: list[str], readable: int, skip: bool, report: Report) -> None:
+    if not broken:
+        return
+    told = f"{plural(len(broken), 'image')} cannot be read (first: {listing(broken, 1).split(' and ')[0]})"
+    if not skip or not readable:
+        raise DataError(f"{told}; --skip-broken leaves them out")
+    report.warn(f"{told}; left out")
+
+
+def _header_text(count: int, size: int) -> bytes:
+    shape = [count, size, size, 3]
+    return json.dumps({_TENSOR: {"dtype": "U8", "shape": shape, "data_offsets": [0, count * size * size * 3]}}).encode()
+
+
+def _header_room(count: int, size: int) -> int:
+    """Return how many bytes the header takes in all, a multiple of 8."""
+    return 8 + (len(_header_text(count, size)) + 7) // 8 * 8
+
+
+def _header(count: int, size: int, room: int) -> bytes:
+    """Return the safetensors header for `count` images, padded with spaces to `room` bytes in all."""
+    return struct.pack("<Q", room - 8) + _header_text(count, size).ljust(room - 8)
+
+
+def open_pack(path: Path) -> Tensor:
+    """Return the images, (N, H, W, 3) uint8, memory-mapped.
+
+    Raises:
+        DataError: the file is not whole, or holds something else.
+    """
+    import torch
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            images: Tensor = file.get_tensor(_TENSOR)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: is no whole image pack ({error})") from error
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise DataError(f"{path}: holds {images.dtype} {tuple(images.shape)}; wanted: uint8 (N, H, W, 3)")
+    return images

@@ -1,0 +1,265 @@
+"""One stage's run: its inputs recorded, skipped if unchanged, written whole, with a manifest at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import BaseModel
+
+from alrctl import __version__, artifacts, files, manifest
+from alrctl.console import LiveReport, Voice
+from alrctl.workplace import Workplace, check_edits, check_free, recover
+from schemas.contract import Contract
+from schemas.errors import MismatchError, UsageError, listing
+from stages.report import NEUTRAL
+
+Status = Literal["done", "unchanged", "would run"]
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the common flags of all commands say."""
+
+    voice: Voice
+    force: bool = False
+    dry_run: bool = False
+    allow_stale: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage's run ended."""
+
+    stage: str
+    status: Status
+    out: Path
+    summary: Summary = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "stage": self.stage,
+            "status": self.status,
+            "out": str(self.out),
+            "summary": self.summary,
+            "warnings": list(self.warnings),
+        }
+
+
+class Target:
+    """The place a stage's outputs are written to, before they are put in place together."""
+
+    def __init__(self, workplace: Workplace, report: LiveReport) -> None:
+        self.directory = workplace.new
+        self.state = workplace.state
+        self.report = report
+        self.device = "cpu"
+        self._rows: dict[str, int] = {}
+
+    def path(self, name: str) -> Path:
+        """Return where the file of that name is to be written."""
+        return self.directory / name
+
+    def table(self, frame: pl.DataFrame, contract: Contract) -> None:
+        """Write a table under its usual name."""
+        files.write_table(frame, self.path(contract.file_name), contract)
+        self._rows[contract.file_name] = frame.height
+
+    def csv(self, frame: pl.DataFrame, name: str) -> None:
+        """Write a CSV for people."""
+        files.write_csv(frame, self.path(name))
+        self._rows[name] = frame.height
+
+    def records(self) -> dict[str, manifest.OutputRecord]:
+        """Return the manifest's record of each file written."""
+        return {
+            path.name: manifest.OutputRecord(
+                sha256=files.sha256(path), bytes=path.stat().st_size, rows=self._rows.get(path.name)
+            )
+            for path in sorted(self.directory.iterdir())
+        }
+
+
+class Job:
+    """Collects a stage's inputs, then runs it or says why it need not run."""
+
+    def __init__(self, session: Session, stage: str, out: Path, config: BaseModel) -> None:
+        self.session = session
+        self.stage = stage
+        self.out = out
+        self.options = json.loads(config.model_dump_json())
+        self._neutral = {name for name, info in type(config).model_fields.items() if info.json_schema_extra == NEUTRAL}
+        self._inputs: dict[str, manifest.InputRecord] = {}
+        self._early: list[str] = []
+        recover(out)
+        check_free(out, stage)
+
+    def need(self, role: str, place: Path, name: str) -> Path:
+        """Record an input: the file itself, or the file `name` in a stage's directory.
+
+        Raises:
+            DataError: it is not there.
+            MismatchError: it is stale.
+        """
+        path = artifacts.find(place, name)
+        self._check_stale(path)
+        self._record(role, path, files_digest=manifest.digest(path))
+        return path
+
+    def need_raw(self, role: str, path: Path) -> Path:
+        """Record an input file that people or other programs wrote."""
+        self._record(role, path, files_digest=manifest.digest(path))
+        return path
+
+    def need_folder(self, role: str, path: Path, digest: str, size: int) -> None:
+        """Record a folder of files by the digest of all of them."""
+        self._inputs[role] = manifest.InputRecord(
+            path=manifest.relative(path, self.out), sha256=digest, size=size, kind="folder"
+        )
+
+    def want(self, role: str, place: Path, name: str) -> Path | None:
+        """Record an input that may be absent."""
+        path = artifacts.find_optional(place, name)
+        return None if path is None else self.need(role, path, name)
+
+    def _record(self, role: str, path: Path, files_digest: str) -> None:
+        self._inputs[role] = manifest.InputRecord(
+            path=manifest.relative(path, self.out), sha256=files_digest, size=path.stat().st_size
+        )
+
+    def _check_stale(self, path: Path) -> None:
+        found = manifest.read(path.parent)
+        if found is None or path.name not in found.outputs:
+            return
+        if found.outputs[path.name].sha256 != manifest.digest(path):
+            self._early.append(f"{path} was changed after alrctl wrote it; it is used as it is now")
+        changed = manifest.changed_inputs(path.parent, found, deep=True)
+        if changed and not self.session.allow_stale:
+            raise MismatchError(
+                f"{path.parent}: is stale: {listing(changed)} changed since; "
+                f"run '{found.stage}' again, or use --allow-stale"
+            )
+
+    def run(self, work: Callable[[Target], Summary]) -> Outcome:
+        """Do the work and put the outputs in place, or say that nothing has to be done.
+
+        Raises:
+            MismatchError: a file in the output directory was edited, and `--force` was not given.
+        """
+        found = manifest.read(self.out)
+        if found is not None and not self.session.force and self._is_same(found):
+            return self._unchanged(found)
+        if found is not None:
+            check_edits(self.out, found, self.session.force)
+        if self.session.dry_run:
+            return Outcome(self.stage, "would run", self.out, {"reason": self._reason(found)})
+        started = datetime.now(UTC)
+        report = LiveReport(self.session.voice, self.stage)
+        for text in self._early:
+            report.warn(text)
+        with Workplace(self.out, self.identity()).opened() as workplace, report.shown():
+            target = Target(workplace, report)
+            with files.explained_write(self.out):
+                summary = work(target)
+                self._write_manifest(target, summary, started)
+            workplace.commit()
+        return Outcome(self.stage, "done", self.out, summary, tuple(report.warnings))
+
+    def identity(self) -> str:
+        """Return a digest of everything that decides the outputs."""
+        inputs = {role: record.sha256 for role, record in self._inputs.items()}
+        text = json.dumps(
+            {"stage": self.stage, "options": self._deciding(self.options), "inputs": inputs}, sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _is_same(self, found: manifest.Manifest) -> bool:
+        before = {role: record.sha256 for role, record in found.inputs.items()}
+        now = {role: record.sha256 for role, record in self._inputs.items()}
+        missing = [name for name in found.outputs if not (self.out / name).exists()]
+        return self._deciding(found.options) == self._deciding(self.options) and before == now and not missing
+
+    def _deciding(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out the options that change how long a run takes and not what it gives."""
+        return {name: value for name, value in options.items() if name not in self._neutral}
+
+    def _reason(self, found: manifest.Manifest | None) -> str:
+        if found is None:
+            return "not done yet"
+        if self.session.force:
+            return "forced"
+        changed = _differences(self._deciding(found.options), self._deciding(self.options))
+        if changed:
+            return f"other options: {listing(changed)}"
+        before = {role: record.sha256 for role, record in found.inputs.items()}
+        now = {role: record.sha256 for role, record in self._inputs.items()}
+        changed = _differences(before, now)
+        return f"changed inputs: {listing(changed)}" if changed else "an output is missing"
+
+    def _unchanged(self, found: manifest.Manifest) -> Outcome:
+        warnings = list(found.warnings)
+        edited = manifest.edited_outputs(self.out, found)
+        if edited:
+            warnings.append(f"{self.out}: {listing(edited)} changed after alrctl wrote it; left as it is")
+        if found.version != __version__:
+            warnings.append(
+                f"{self.out}: was made by version {found.version}; this is {__version__} (--force runs anew)"
+            )
+        for text in warnings:
+            self.session.voice.warn(text)
+        return Outcome(self.stage, "unchanged", self.out, found.summary, tuple(warnings))
+
+    def _write_manifest(self, target: Target, summary: Mapping[str, Any], started: datetime) -> None:
+        seed = self.options.get("seed")
+        manifest.write(
+            manifest.Manifest(
+                stage=self.stage,
+                version=__version__,
+                options=self.options,
+                seed=seed,
+                inputs=self._inputs,
+                outputs=target.records(),
+                device=target.device,
+                command=list(self.session.command),
+                started=_stamp(started),
+                ended=_stamp(datetime.now(UTC)),
+                summary=dict(summary),
+                warnings=target.report.warnings,
+            ),
+            target.directory,
+        )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def command_line() -> tuple[str, ...]:
+    """Return the command as it was typed."""
+    return ("alrctl", *sys.argv[1:]) if os.path.basename(sys.argv[0]) != "-c" else ("alrctl",)
+
+
+def require(condition: bool, text: str) -> None:
+    """Refuse a wrong combination of options.
+
+    Raises:
+        UsageError: the condition does not hold.
+    """
+    if not condition:
+        raise UsageError(text)

@@ -1,0 +1,266 @@
+"""Turns a stage's function and config into a Typer command: flag over `--config` file over default.
+
+Every option of a config is taken from the terminal as text, so that all bad values, and those of the file, are found in
+one pass and told at once, each with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from alrctl import files
+from alrctl.console import Voice
+from alrctl.job import Outcome, Session, command_line
+from schemas.errors import AlrctlError, DataError, UsageError, nearest
+
+Command = Callable[..., Outcome | None]
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "config_file": (
+        Annotated[
+            Path | None,
+            typer.Option("--config", help="YAML file with options by the same names", rich_help_panel="Run"),
+        ],
+        None,
+    ),
+    "force": (
+        Annotated[bool, typer.Option("--force", help="run even if nothing changed", rich_help_panel="Run")],
+        False,
+    ),
+    "dry_run": (
+        Annotated[bool, typer.Option("--dry-run", help="say what would run, and stop", rich_help_panel="Run")],
+        False,
+    ),
+    "allow_stale": (
+        Annotated[
+            bool, typer.Option("--allow-stale", help="use inputs whose own inputs changed since", rich_help_panel="Run")
+        ],
+        False,
+    ),
+    "as_json": (Annotated[bool, typer.Option("--json", help="print one JSON document", rich_help_panel="Run")], False),
+    "debug": (
+        Annotated[bool, typer.Option("--debug", help="show the traceback of an error", rich_help_panel="Run")],
+        False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A path (or other) parameter of a command's own."""
+
+    name: str
+    required: bool
+    default: Any
+    is_argument: bool
+    is_path: bool
+    is_list: bool
+
+
+def as_command(function: Command, config: type[BaseModel] | None = None, plain: bool = False) -> Callable[..., None]:
+    """Return what Typer registers for `function(session, [config,] **places)`.
+
+    Args:
+        function: reads, computes and writes; returns how it ended, or None if it has printed what it had to say.
+        config: the stage's options.
+        plain: for commands that write no artifact: without the flags of a stage's run.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    skipped = {"session", "config", "return"}
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in skipped}
+    places = [_place(name, parameter, hints[name]) for name, parameter in parameters.items()]
+    annotations: dict[str, tuple[Any, Any]] = {p.name: (_optional(hints[p.name], p), None) for p in places}
+    if config is not None:
+        annotations |= {name: (_option(name, info), None) for name, info in config.model_fields.items()}
+    annotations |= {name: value for name, value in _COMMON.items() if not plain or name in {"as_json", "debug"}}
+
+    def command(**given: Any) -> None:
+        common = {name: given.pop(name, default) for name, (_, default) in _COMMON.items()}
+        voice = Voice(common["as_json"])
+        with reported(voice, common["debug"]):
+            from_file = _read_config(common["config_file"])
+            arguments = _merge(places, config, given, from_file, common["config_file"])
+            session = Session(voice, common["force"], common["dry_run"], common["allow_stale"], command_line())
+            outcome = function(session, **arguments)
+            if outcome is not None:
+                voice.document(outcome.document())
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = [
+        inspect.Parameter(name, kind, default=default, annotation=annotation)
+        for name, (annotation, default) in annotations.items()
+    ]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__annotations__ = {name: annotation for name, (annotation, _) in annotations.items()}
+    command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
+    return command
+
+
+class reported:  # noqa: N801 (reads as a verb where it is used)
+    """Ends the program with one clear line and the right exit code for a user's mistake."""
+
+    def __init__(self, voice: Voice, debug: bool) -> None:
+        self._voice, self._debug = voice, debug
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        """Turn the error into an exit code."""
+        if error is None or self._debug:
+            return
+        if isinstance(error, AlrctlError):
+            text, code = str(error), error.exit_code
+        elif isinstance(error, KeyboardInterrupt):
+            text, code = "interrupted; nothing half-done was left, the same command goes on", 130
+        else:
+            return
+        self._voice.error(text)
+        self._voice.document({"status": "failed", "error": text, "exit_code": code})
+        raise typer.Exit(code) from error
+
+
+def _place(name: str, parameter: inspect.Parameter, hint: Any) -> _Place:
+    plain, info = get_args(hint)[0], get_args(hint)[1]
+    required = parameter.default is inspect.Parameter.empty
+    is_list = get_origin(plain) is list
+    is_path = plain is Path or Path in get_args(plain)
+    default = None if required else parameter.default
+    return _Place(name, required, default, type(info).__name__ == "ArgumentInfo", is_path, is_list)
+
+
+def _optional(hint: Any, place: _Place) -> Any:
+    """Let Typer take the parameter as optional (a config file may hold it), and say that it is needed."""
+    plain, info = get_args(hint)[0], get_args(hint)[1]
+    if place.required and not (info.help or "").endswith("[required]"):
+        info.help = f"{info.help} [required]"
+    info.show_default = False
+    return Annotated[plain | None, info]
+
+
+def _option(name: str, info: FieldInfo) -> Any:
+    flag = "--" + name.replace("_", "-")
+    base = _without_none(info.annotation)
+    help_text = info.description or ""
+    if base is bool:
+        shown = "on" if info.default else "off"
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=f"{help_text} [default: {shown}]")]
+    default = _shown(info)
+    help_text = f"{help_text} [default: {default}]" if default else help_text
+    if get_origin(base) is tuple:
+        return Annotated[list[str] | None, typer.Option(flag, help=help_text, metavar="TEXT", show_default=False)]
+    return Annotated[str | None, typer.Option(flag, help=help_text, metavar=_metavar(base), show_default=False)]
+
+
+def _without_none(annotation: Any) -> Any:
+    if isinstance(annotation, types.UnionType) or get_origin(annotation) is typing.Union:
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else kinds
+    return annotation
+
+
+def _shown(info: FieldInfo) -> str:
+    if info.is_required() or info.default in (None, (), ""):
+        return ""
+    return str(info.default)
+
+
+def _metavar(base: Any) -> str:
+    if isinstance(base, list):
+        return "|".join(_metavar(kind) for kind in base)
+    if get_origin(base) is Literal:
+        return "|".join(str(value) for value in get_args(base))
+    return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(base, "TEXT")
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    content = files.read_yaml(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: must hold 'name: value' lines, as in `epochs: 30`")
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
+
+
+def _merge(
+    places: list[_Place],
+    config: type[BaseModel] | None,
+    given: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+    source: Path | None,
+) -> dict[str, Any]:
+    """Return the function's arguments, every problem of flags and file told at once.
+
+    Raises:
+        UsageError: unknown names, bad or missing values.
+    """
+    problems = []
+    known = [place.name for place in places] + (list(config.model_fields) if config else [])
+    for name in from_file:
+        if name not in known:
+            problems.append(f"{source}: unknown option '{_dashed(name)}'{nearest(_dashed(name), map(_dashed, known))}")
+    flags = {name: value for name, value in given.items() if value is not None and value != []}
+    merged = {**{name: value for name, value in from_file.items() if name in known}, **flags}
+    arguments: dict[str, Any] = {}
+    for place in places:
+        value = merged.pop(place.name, place.default)
+        if value is None and place.required:
+            problems.append(f"missing {place.name.upper() if place.is_argument else '--' + _dashed(place.name)}")
+        arguments[place.name] = _as_place(value, place)
+    if config is not None:
+        try:
+            arguments["config"] = config.model_validate(merged)
+        except ValidationError as error:
+            problems += [_told(problem, flags, source) for problem in error.errors()]
+    if problems:
+        raise UsageError("; ".join(problems))
+    return arguments
+
+
+def _as_place(value: Any, place: _Place) -> Any:
+    if value is None or not place.is_path:
+        return value
+    return [Path(item) for item in value] if place.is_list else Path(value)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:
+    """Say what is wrong with one option's value."""
+    if not problem["loc"]:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    name = str(problem["loc"][0])
+    where = f"--{_dashed(name)}" if name in flags or source is None else f"{source}: {_dashed(name)}"
+    value, context = problem.get("input"), problem.get("ctx", {})
+    if problem["type"] == "missing":
+        return f"missing {where}"
+    if problem["type"] == "literal_error":
+        words = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
+        return f"{where}: '{value}' is not one of {', '.join(words)}{nearest(str(value), words)}"
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}: '{value}' {message}" if "input" in problem else f"{where}: {message}"
+
+
+def run_and_exit(app: Callable[[], Any]) -> None:
+    """Run the app, ending with 130 on Ctrl-C wherever it strikes."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        raise SystemExit(130) from None

@@ -1,0 +1,38 @@
+"""Readers of data sets, one module a layout: each lists records and says how an image is got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alrctl.sources import folder, ham10000, hdf5, manifest_table, npz
+from alrctl.sources.collection import Collection
+from schemas.errors import DataError
+from stages.ingest import IngestConfig
+
+_READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path, IngestConfig], Collection]]] = {
+    "npz": (npz.recognises, npz.read),
+    "hdf5": (hdf5.recognises, hdf5.read),
+    "csv": (manifest_table.recognises, manifest_table.read),
+    "ham10000": (ham10000.recognises, ham10000.read),
+    "folder": (folder.recognises, folder.read),
+}
+
+
+def read(source: Path, config: IngestConfig) -> tuple[str, Collection]:
+    """Read a source, its layout recognised unless given; return the layout's name too.
+
+    Raises:
+        DataError: not there, of no known layout, or without records.
+    """
+    if not source.exists():
+        raise DataError(f"{source}: no such file or directory")
+    name: str = config.format
+    if name == "auto":
+        name = next((known for known, (recognises, _) in _READERS.items() if recognises(source)), "auto")
+    if name == "auto":
+        raise DataError(
+            f"{source}: no layout recognised; wanted are a folder with a sub-folder of images for each class, a CSV or "
+            "parquet file, a .npz, a folder with train.hdf5, or HAM10000 (--format names one)"
+        )
+    return name, _READERS[name][1](source, config)

@@ -1,0 +1,41 @@
+"""A folder of images: one sub-folder a class, or `train/`, `val/`, `test/` with one each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alrctl.sources.collection import IMAGE_SUFFIXES, Collection, of_files, split_name
+from schemas.errors import DataError
+from stages.ingest import IngestConfig
+
+
+def recognises(source: Path) -> bool:
+    """Say whether `source` is a folder with sub-folders."""
+    return source.is_dir() and any(path.is_dir() for path in source.iterdir())
+
+
+def read(source: Path, config: IngestConfig) -> Collection:
+    """List the images below each class folder; the sample's id is its path below `source`.
+
+    Raises:
+        DataError: no sub-folder, no image, or images beside the class folders.
+    """
+    if not source.is_dir():
+        raise DataError(f"{source}: is not a folder")
+    top = _folders(source)
+    has_splits = bool(top) and all(split_name(path.name) for path in top)
+    rows, paths = [], []
+    for parent in top if has_splits else [source]:
+        split = split_name(parent.name) if has_splits else None
+        for folder in _folders(parent):
+            for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+                name = path.relative_to(source).as_posix()
+                rows.append((name, folder.name, split, None, name))
+                paths.append(path)
+    if not rows:
+        raise DataError(f"{source}: has no image in a class folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    return of_files(rows, paths, source, config.exclude_class)
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))

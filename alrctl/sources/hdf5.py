@@ -1,0 +1,54 @@
+"""The seed program's layout: `train.hdf5`, `val.hdf5`, `test.hdf5`, each `dataset/images` and `dataset/targets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from alrctl.files import explained_read
+from alrctl.sources.collection import Collection, of_arrays
+from alrctl.sources.npz import check_arrays
+from schemas.errors import DataError
+from schemas.samples import SPLITS
+from stages.ingest import IngestConfig
+
+
+def recognises(source: Path) -> bool:
+    """Say whether the folder holds `train.hdf5`, or `source` is such a file."""
+    return (source / "train.hdf5").is_file() or (source.is_file() and source.suffix.lower() in {".hdf5", ".h5"})
+
+
+def read(source: Path, config: IngestConfig) -> Collection:
+    """Read the three files of a folder, or one file as samples without splits.
+
+    Raises:
+        DataError: a data set is missing, or of the wrong shape.
+    """
+    files = {None: source} if source.is_file() else {split: source / f"{split}.hdf5" for split in SPLITS}
+    images: list[NDArray[np.generic]] = []
+    rows = []
+    read_files = []
+    for split, path in files.items():
+        if split is not None and not path.is_file():
+            continue
+        pixels, labels = _read_one(path)
+        check_arrays(pixels, labels, str(path), split or "file's")
+        name = split or "sample"
+        rows += [
+            (f"{name}-{index:06d}", str(int(label)), split, None, f"{path.name}:{index}")
+            for index, label in enumerate(labels.ravel())
+        ]
+        images.extend(pixels)
+        read_files.append(path)
+    return of_arrays(rows, lambda index: images[index], source, config.exclude_class, tuple(read_files))
+
+
+def _read_one(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    with explained_read(path, "HDF5"), h5py.File(path, "r") as file:
+        for name in ("dataset/images", "dataset/targets"):
+            if name not in file:
+                raise DataError(f"{path}: has no {name}")
+        return np.asarray(file["dataset/images"]), np.asarray(file["dataset/targets"])

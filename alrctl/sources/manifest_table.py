@@ -1,0 +1,121 @@
+"""A CSV or parquet table with a path and a label column, or a column a class (one-hot)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from alrctl.files import explained_read, read_csv
+from alrctl.sources.collection import Collection, of_files, sorted_classes, split_name
+from schemas.errors import DataError, listing, nearest
+from stages.ingest import IngestConfig
+
+_GUESSES = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img"),
+    "label": ("label", "class", "target", "dx", "diagnosis", "category", "y"),
+    "split": ("split", "subset", "partition", "set"),
+    "group": ("group_id", "group", "patient_id", "patient", "lesion_id", "subject_id"),
+    "id": ("sample_id", "id"),
+}
+
+
+def recognises(source: Path) -> bool:
+    """Say whether `source` is named like a table."""
+    return source.is_file() and source.suffix.lower() in {".csv", ".tsv", ".txt", ".parquet"}
+
+
+def read(source: Path, config: IngestConfig) -> Collection:
+    """Read the table; columns are those named, else guessed by their usual names, and the guess is said.
+
+    Raises:
+        DataError: a column is missing, a cell is empty, or a split has an unknown name.
+    """
+    table = _read_table(source)
+    path_column = _column(table, source, config.path_column, "path", needed=True)
+    split_column = _column(table, source, config.split_column, "split")
+    group_column = _column(table, source, config.group_column, "group")
+    id_column = _column(table, source, config.id_column, "id")
+    used = [name for name in (path_column, split_column, group_column, id_column) if name]
+    labels, classes, label_column = _labels(table, source, config, used)
+    root = config.root or source.parent
+    paths_text = _texts(table, source, path_column or "")
+    splits = _splits(table, source, split_column)
+    groups = table[group_column].to_list() if group_column else [None] * table.height
+    names = _texts(table, source, id_column) if id_column else paths_text
+    rows = list(zip(names, labels, splits, groups, paths_text, strict=True))
+    guessed = {
+        "path": path_column,
+        "label": label_column,
+        "split": split_column,
+        "group": group_column,
+        "id": id_column,
+    }
+    note = ", ".join(f"{role} = '{name}'" for role, name in guessed.items() if name)
+    paths = [root / text for text in paths_text]
+    return of_files(rows, paths, source, config.exclude_class, (source,), (f"columns: {note}",), classes)
+
+
+def _read_table(source: Path) -> pl.DataFrame:
+    if source.suffix.lower() != ".parquet":
+        return read_csv(source)
+    with explained_read(source, "parquet"):
+        table = pl.read_parquet(source)
+    if table.is_empty():
+        raise DataError(f"{source}: has no rows")
+    return table.with_columns(pl.all().cast(pl.String))
+
+
+def _column(table: pl.DataFrame, source: Path, given: str | None, role: str, needed: bool = False) -> str | None:
+    if given is not None:
+        if given not in table.columns:
+            raise DataError(f"{source}: has no column '{given}'{nearest(given, table.columns)}")
+        return given
+    by_fold = {name.lower(): name for name in table.columns}
+    found = next((by_fold[guess] for guess in _GUESSES[role] if guess in by_fold), None)
+    if found is None and needed:
+        columns = listing([f"'{name}'" for name in table.columns], 12)
+        raise DataError(f"{source}: the {role} column is missing (found: {columns}); name it with --{role}-column")
+    return found
+
+
+def _labels(
+    table: pl.DataFrame, source: Path, config: IngestConfig, used: list[str]
+) -> tuple[list[str], tuple[str, ...], str | None]:
+    others = [name for name in table.columns if name not in used]
+    column = _column(table, source, config.label_column, "label")
+    if column is not None:
+        labels = _texts(table, source, column)
+        return labels, sorted_classes(set(labels)), column
+    one_hot = [name for name in others if set(table[name].drop_nulls()) <= {"0", "1", "0.0", "1.0"}]
+    if len(one_hot) < 2:
+        columns = listing([f"'{name}'" for name in table.columns], 12)
+        raise DataError(f"{source}: the label column is missing (found: {columns}); name it with --label-column")
+    marks = table.select(pl.col(one_hot).cast(pl.Float64, strict=False).fill_null(0)).to_numpy()
+    wrong = [row for row, total in enumerate(marks.sum(axis=1)) if total != 1]
+    if wrong:
+        raise DataError(f"{source}: {len(wrong)} rows do not mark exactly one class (first: row {wrong[0] + 2})")
+    present = tuple(name for index, name in enumerate(one_hot) if marks[:, index].any())
+    return [one_hot[index] for index in marks.argmax(axis=1)], present, None
+
+
+def _texts(table: pl.DataFrame, source: Path, column: str) -> list[str]:
+    values = table[column].to_list()
+    empty = [row for row, value in enumerate(values) if value is None or not value.strip()]
+    if empty:
+        raise DataError(f"{source}: column '{column}' has {len(empty)} empty cells (first: row {empty[0] + 2})")
+    return [str(value) for value in values]
+
+
+def _splits(table: pl.DataFrame, source: Path, column: str | None) -> list[str | None]:
+    if column is None:
+        return [None] * table.height
+    texts = _texts(table, source, column)
+    unknown = [(row, text) for row, text in enumerate(texts) if split_name(text) is None]
+    if unknown:
+        row, text = unknown[0]
+        raise DataError(
+            f"{source}: column '{column}' has {len(unknown)} values that are no split "
+            f"(first: row {row + 2}, '{text}'); wanted: train, val or test"
+        )
+    return [split_name(text) for text in texts]

@@ -1,0 +1,30 @@
+"""The short readable end of every stage: how it ended, the facts, and a table where one helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.markup import escape
+
+from alrctl.console import cell
+from alrctl.job import Outcome, Session, Summary
+
+Story = Callable[[Session, Summary], None]
+
+
+def tell(session: Session, outcome: Outcome, story: Story | None = None) -> Outcome:
+    """Print an outcome for people, and return it."""
+    place = escape(str(outcome.out))
+    if outcome.status == "would run":
+        session.voice.say(f"[bold]{outcome.stage}[/] would run and write {place} ({outcome.summary['reason']})")
+        return outcome
+    if outcome.status == "unchanged":
+        session.voice.say(f"[bold]{outcome.stage}[/] unchanged: {place} is up to date (--force runs it anyway)")
+        return outcome
+    session.voice.say(f"[bold]{outcome.stage}[/] done: {place}")
+    for name, value in outcome.summary.items():
+        if not isinstance(value, dict) and value not in (None, [], ""):
+            session.voice.say(f"  {name.replace('_', ' ')}: {escape(cell(value))}")
+    if story is not None:
+        story(session, outcome.summary)
+    return outcome

@@ -1,0 +1,158 @@
+"""A stage's output directory: written beside its target, renamed when whole, safe against a kill at any moment.
+
+Beside `DIR` lies, while a stage works, the hidden folder `.DIR.alrctl`:
+
+    lock        held by the running process
+    identity    of the run whose unfinished state is kept (its options and inputs, hashed)
+    state/      what a killed training needs to go on
+    new/        the outputs being written; `manifest.json` comes last
+    old/        the former directory, for the moment between two renames
+
+`recover` puts right whatever a kill between two renames left; it is called before any artifact is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from alrctl import files, manifest
+from schemas.errors import MismatchError, UsageError, listing
+
+
+def beside(directory: Path) -> Path:
+    """Return the hidden folder in which work on `directory` goes on."""
+    absolute = Path(os.path.abspath(directory))
+    return absolute.with_name(f".{absolute.name}.alrctl")
+
+
+def recover(directory: Path) -> None:
+    """Finish or undo a replacement of `directory` that a kill interrupted."""
+    work = beside(directory)
+    if directory.exists() or not (work / "old").is_dir():
+        return
+    with FileLock(work / "lock", timeout=10):  # a run that is just now between its two renames ends them itself
+        if not directory.exists() and (work / "old").is_dir():
+            finished = (work / "new" / manifest.MANIFEST).is_file()
+            os.rename(work / ("new" if finished else "old"), directory)
+
+
+def check_free(directory: Path, stage: str) -> None:
+    """Refuse an output place that holds something this stage did not write.
+
+    Raises:
+        UsageError: a file stands there, or a directory with other content.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise UsageError(f"-o {directory}: is a file; a stage writes a directory")
+    found = manifest.read(directory)
+    if found is None:
+        names = sorted(path.name for path in directory.iterdir())
+        if names:
+            raise UsageError(
+                f"-o {directory}: holds files that alrctl did not write ({listing(names, 3)}); choose another"
+            )
+    elif found.stage != stage:
+        raise UsageError(f"-o {directory}: holds the result of '{found.stage}'; choose another place for '{stage}'")
+
+
+def check_edits(directory: Path, found: manifest.Manifest, force: bool) -> None:
+    """Refuse to write over files that somebody changed, unless forced.
+
+    Raises:
+        MismatchError: an output was edited since it was written.
+    """
+    edited = [name for name in manifest.edited_outputs(directory, found) if (directory / name).exists()]
+    if edited and not force:
+        names = listing(edited)
+        raise MismatchError(
+            f"{directory}: {names} changed after alrctl wrote it, and a new run would replace it; "
+            "move it away, or use --force (a copy NAME.edited is then kept)"
+        )
+
+
+class Workplace:
+    """The hidden folder of one running stage."""
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        self.directory = directory
+        self.root = beside(directory)
+        self.new = self.root / "new"
+        self.state = self.root / "state"
+        self._identity = identity
+
+    @contextmanager
+    def opened(self) -> Iterator[Workplace]:
+        """Hold the lock; clear what another run left; remove the folder at the end, unless there is state to keep.
+
+        Raises:
+            UsageError: another process works here, or the place is not writable.
+        """
+        with files.explained_write(self.directory):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(f"-o {self.directory}: another alrctl is writing there; wait for it to end") from error
+        except OSError as error:
+            raise UsageError(f"-o {self.directory}: cannot be locked ({error.strerror})") from error
+        try:
+            self._prepare()
+            yield self
+        finally:
+            self._leave()
+            lock.release()
+
+    def _prepare(self) -> None:
+        note = self.root / "identity"
+        with files.explained_write(self.directory):
+            shutil.rmtree(self.new, ignore_errors=True)
+            shutil.rmtree(self.root / "old", ignore_errors=True)
+            if not note.is_file() or note.read_text() != self._identity:
+                shutil.rmtree(self.state, ignore_errors=True)
+                note.write_text(self._identity)
+            self.new.mkdir()
+
+    def _leave(self) -> None:
+        shutil.rmtree(self.new, ignore_errors=True)
+        if not self.state.is_dir():
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def commit(self) -> None:
+        """Put `new` in the place of the target; keep what people put or changed there."""
+        with files.explained_write(self.directory):
+            self._keep_foreign_files()
+            self._flush()
+            if self.directory.exists():
+                os.rename(self.directory, self.root / "old")
+            os.rename(self.new, self.directory)
+            shutil.rmtree(self.root / "old", ignore_errors=True)
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def _keep_foreign_files(self) -> None:
+        if not self.directory.is_dir():
+            return
+        found = manifest.read(self.directory)
+        if found is None:
+            return
+        edited = set(manifest.edited_outputs(self.directory, found))
+        for path in self.directory.iterdir():
+            if path.name == manifest.MANIFEST or (path.name in found.outputs and path.name not in edited):
+                continue
+            name = f"{path.name}.edited" if path.name in edited else path.name
+            if not (self.new / name).exists():
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, self.new / name)
+
+    def _flush(self) -> None:
+        for path in self.new.iterdir():
+            if path.is_file():
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())

@@ -1,0 +1,1 @@
+"""The contracts: one module a table, and what a checkpoint holds."""

@@ -1,0 +1,56 @@
+"""What a checkpoint holds: the tensors' names, and the metadata that says how to rebuild the networks.
+
+Tensors are named `network1.<parameter>` and, where there are two networks, `network2.<parameter>`. With a frozen
+backbone (`train = "head"`) its tensors are `backbone.<parameter>` and the networks are heads on its features.
+The metadata is one JSON text under the key `alrctl` (a single key: the order of several changes from run to run).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.errors import MismatchError
+
+METADATA_KEY = "alrctl"
+
+
+class NetworkSpec(BaseModel):
+    """Everything needed to build a network anew, but its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field(description="name of a timm model")
+    train: Literal["all", "head"] = Field(description="whether the backbone was trained or frozen")
+    hidden: int = Field(ge=0, description="width of the hidden layer before the last one; 0 for none")
+    dropout: float = Field(ge=0, lt=1, description="before the last layer")
+    image_size: int = Field(ge=8, description="pixels a side")
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    feature_width: int = Field(ge=1, description="of the backbone's pooled features")
+
+
+class CheckpointMetadata(BaseModel):
+    """The metadata of `checkpoint.safetensors`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    stage: str
+    method: str
+    networks: int = Field(ge=1, le=2)
+    classes: tuple[str, ...] = Field(min_length=2)
+    spec: NetworkSpec
+    backbone_sha256: str | None = Field(default=None, description="of the frozen backbone's tensors")
+    config: dict[str, object] = Field(default_factory=dict)
+
+    def check_classes(self, names: tuple[str, ...], source: str) -> None:
+        """Refuse a data set with other classes.
+
+        Raises:
+            MismatchError: the classes differ in name or order.
+        """
+        if self.classes != names:
+            mine, theirs = ", ".join(self.classes), ", ".join(names)
+            raise MismatchError(f"{source}: was trained for the classes {mine}; this data set has {theirs}")

@@ -1,0 +1,19 @@
+"""Answers that need a decision: nothing was changed by them."""
+
+from __future__ import annotations
+
+import dataframely as dy
+
+from schemas.contract import Contract
+
+
+class Conflicts(dy.Schema):
+    """Answers that need a decision: nothing was changed by them."""
+
+    sample_id = dy.String(min_length=1)
+    label = dy.String(nullable=True)
+    annotator = dy.String(nullable=True)
+    problem = dy.String(min_length=1, description="what stands in the way")
+
+
+CONFLICTS = Contract("conflicts", version=1, schema=Conflicts)

@@ -1,0 +1,30 @@
+"""A row an epoch of training."""
+
+from __future__ import annotations
+
+import dataframely as dy
+
+from schemas.contract import Contract
+
+
+class History(dy.Schema):
+    """A row an epoch of training."""
+
+    epoch = dy.Int32(primary_key=True, min=0, description="counted from 0")
+    learning_rate = dy.Float64(min=0)
+    forget_rate = dy.Float64(min=0, max=1, description="share of each batch left out")
+    noise_rate_estimate = dy.Float64(
+        nullable=True, min=0, max=1, description="by mixtures on the loss; null if not made"
+    )
+    train_loss = dy.Float64(min=0, description="mean over the samples learnt from, in nats")
+    val_loss = dy.Float64(nullable=True, min=0, description="null if there is no validation split")
+    val_accuracy = dy.Float64(nullable=True, min=0, max=1)
+    val_balanced_accuracy = dy.Float64(nullable=True, min=0, max=1)
+    val_macro_f1 = dy.Float64(nullable=True, min=0, max=1)
+    kept_share = dy.Float64(min=0, max=1, description="of the training samples, by network 1")
+    kept_share_by_class = dy.List(
+        dy.Float64(nullable=True, min=0, max=1), description="by given class; null for a class without samples"
+    )
+
+
+HISTORY = Contract("history", version=1, schema=History)

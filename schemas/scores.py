@@ -1,0 +1,44 @@
+"""What can be said of each sample by a trained network: the table by which `select` chooses."""
+
+from __future__ import annotations
+
+import dataframely as dy
+import polars as pl
+
+from schemas.contract import Contract
+
+
+class Scores(dy.Schema):
+    """What can be said of each sample by a trained network: the table by which `select` chooses."""
+
+    sample_id = dy.String(primary_key=True, min_length=1)
+    group_id = dy.String(nullable=True, description="patient or lesion; null where unknown")
+    given_label = dy.String(min_length=1, description="the label it bears now")
+    relabelled = dy.Bool(description="whether an expert gave that label")
+    judged_clean = dy.Bool(nullable=True, description="by phase 1; null if it made no judgement")
+    posterior = dy.List(dy.Float32(min=0, max=1), description="by class, in the order of classes.yaml; sums to 1")
+    predicted_label = dy.String(min_length=1)
+    entropy = dy.Float32(min=0, description="of the posterior, in nats")
+    least_confidence = dy.Float32(min=0, max=1, description="1 less the largest posterior")
+    margin = dy.Float32(min=0, max=1, description="largest posterior less the second")
+    loss = dy.Float32(min=0, description="cross-entropy of the given label, in nats")
+    suggested_label = dy.String(min_length=1, description="the class the network holds likeliest")
+    suggested_certainty = dy.Float32(nullable=True, min=0, max=1, description="its posterior")
+
+    @dy.rule()
+    def posterior_sums_to_one(cls) -> pl.Expr:
+        """Hold each posterior to a distribution."""
+        return (pl.col("posterior").list.sum() - 1).abs() < 1e-3
+
+    @dy.rule()
+    def posterior_has_the_same_length_in_every_row(cls) -> pl.Expr:
+        """Hold all posteriors to one number of classes."""
+        return pl.col("posterior").list.len() == pl.col("posterior").list.len().first()
+
+
+SCORES = Contract(
+    "scores",
+    version=1,
+    schema=Scores,
+    optional={"judged_clean": None, "relabelled": False, "group_id": None, "suggested_certainty": None},
+)

@@ -1,0 +1,1 @@
+"""The ideas that stages share: pure functions of arrays, each with its source."""

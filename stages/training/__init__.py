@@ -1,0 +1,1 @@
+"""What trains and applies networks: randomness, backbones, batches, the one loop."""
