@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 import yaml
-from polars.exceptions import PolarsError
 
 from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural
@@ -54,8 +53,6 @@ def explained_write(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place with -o") from error
-    except PolarsError as error:
-        raise UsageError(f"{path}: cannot be written ({_first_line(error)}); choose another place with -o") from error
 
 
 @contextmanager
@@ -161,9 +158,7 @@ def _cell(text: str) -> str | None:
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
     """Write a CSV that is safe to open in a spreadsheet: a text that begins like a formula is quoted as text."""
-    texts = pl.col(pl.String)
-    risky = texts.str.contains(r"^[=+\-@\t\r]")
-    frame.with_columns(pl.when(risky).then(pl.lit("'") + texts).otherwise(texts)).write_csv(path)
+    frame.with_columns(pl.col(pl.String).str.replace(r"^([=+\-@\t\r])", "'${1}")).write_csv(path)
 
 
 def read_yaml(path: Path) -> Any:

@@ -6,6 +6,7 @@ one pass and told at once, each with the nearest valid name.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 import types
@@ -133,7 +134,7 @@ class reported:  # noqa: N801 (reads as a verb where it is used)
 
 
 def _place(name: str, parameter: inspect.Parameter, hint: Any) -> _Place:
-    plain, info = get_args(hint)[0], get_args(hint)[1]
+    plain, info = _annotated(hint)
     required = parameter.default is inspect.Parameter.empty
     is_list = get_origin(plain) is list
     is_path = plain is Path or Path in get_args(plain)
@@ -143,11 +144,20 @@ def _place(name: str, parameter: inspect.Parameter, hint: Any) -> _Place:
 
 def _optional(hint: Any, place: _Place) -> Any:
     """Let Typer take the parameter as optional (a config file may hold it), and say that it is needed."""
-    plain, info = get_args(hint)[0], get_args(hint)[1]
-    if place.required and not (info.help or "").endswith("[required]"):
-        info.help = f"{info.help} [required]"
+    plain, shared = _annotated(hint)
+    info = copy.copy(shared)
+    info.help = f"{info.help} [required]" if place.required else info.help
     info.show_default = False
     return Annotated[plain | None, info]
+
+
+def _annotated(hint: Any) -> tuple[Any, Any]:
+    """Return the type and Typer's description of `Annotated[type, description]`, or of that `| None`."""
+    for kind in (hint, *get_args(hint)):
+        if get_origin(kind) is Annotated:
+            plain, info = get_args(kind)
+            return plain, info
+    raise TypeError(f"{hint}: a command's parameter must be Annotated")
 
 
 def _option(name: str, info: FieldInfo) -> Any:

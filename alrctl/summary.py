@@ -28,3 +28,13 @@ def tell(session: Session, outcome: Outcome, story: Story | None = None) -> Outc
     if story is not None:
         story(session, outcome.summary)
     return outcome
+
+
+def by_class(title: str, name: str) -> Story:
+    """Return a story that shows one fact by class."""
+
+    def story(session: Session, summary: Summary) -> None:
+        rows = [[label, cell(value)] for label, value in summary[name].items()]
+        session.voice.table("", ["class", title], rows)
+
+    return story

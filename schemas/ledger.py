@@ -12,6 +12,10 @@ class Ledger(dy.Schema):
 
     event = dy.Int64(primary_key=True, min=1, description="counted from 1")
     round = dy.Int32(min=1, description="of relabelling")
+    kind = dy.String(
+        check={"is_decision_or_vote": lambda c: c.is_in(["decision", "vote"])},
+        description="a decision sets the label; a vote is one of several annotators' answers, and sets nothing",
+    )
     sample_id = dy.String(min_length=1)
     label_before = dy.String(min_length=1)
     label_after = dy.String(min_length=1)

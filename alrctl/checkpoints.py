@@ -1,0 +1,100 @@
+"""Checkpoints on disk: safetensors, with all that is needed to rebuild the networks in the metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
+from schemas.errors import DataError
+from stages.training.network import build_backbone, build_network, load_weights
+
+CHECKPOINT = "checkpoint.safetensors"
+_BACKBONE = "backbone."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read: what it is, and its tensors by name."""
+
+    metadata: CheckpointMetadata
+    tensors: dict[str, Tensor]
+    path: Path
+
+    def networks(self) -> list[nn.Module]:
+        """Rebuild the networks (or heads, where the backbone is frozen).
+
+        Raises:
+            DataError: the tensors are not those of the networks.
+        """
+        built = []
+        for number in range(1, self.metadata.networks + 1):
+            network = build_network(self.metadata.spec, len(self.metadata.classes), 0, number)
+            load_weights(network, self._part(f"network{number}."), str(self.path))
+            built.append(network)
+        return built
+
+    def frozen_backbone(self) -> dict[str, Tensor]:
+        """Return the frozen backbone's tensors; empty where it was trained."""
+        return self._part(_BACKBONE)
+
+    def _part(self, prefix: str) -> dict[str, Tensor]:
+        return {n.removeprefix(prefix): tensor for n, tensor in self.tensors.items() if n.startswith(prefix)}
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        DataError: not whole, or not one of this program's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(METADATA_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: is no whole safetensors file ({error})") from error
+    if text is None:
+        raise DataError(f"{path}: has no '{METADATA_KEY}' metadata that says which network it is")
+    try:
+        return Checkpoint(CheckpointMetadata.model_validate_json(text), tensors, path)
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: its metadata does not fit this program ({error.error_count()} fields amiss)"
+        ) from error
+
+
+def write(
+    path: Path, networks: Sequence[nn.Module], backbone: Mapping[str, Tensor], metadata: CheckpointMetadata
+) -> None:
+    """Write networks, and the frozen backbone they stand on."""
+    tensors = {f"{_BACKBONE}{name}": tensor for name, tensor in backbone.items()}
+    for number, network in enumerate(networks, 1):
+        tensors |= {f"network{number}.{name}": tensor for name, tensor in network.state_dict().items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, path, metadata={METADATA_KEY: metadata.model_dump_json()})
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of tensors by name."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        found.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return found.hexdigest()
+
+
+def fresh_backbone(name: str, seed: int) -> dict[str, Tensor]:
+    """Return the tensors of a freshly initialised backbone."""
+    return dict(build_backbone(name, seed, "frozen").state_dict())

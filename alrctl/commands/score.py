@@ -1,0 +1,89 @@
+"""`alrctl score`: what a network makes of each sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors.torch import save_file
+
+from alrctl import checkpoints, features
+from alrctl.checkpoints import CHECKPOINT
+from alrctl.dataset import DataSet, need_data, read_data, read_labels
+from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.judgement import need_clean, read_clean
+from alrctl.options import as_command
+from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
+from alrctl.summary import tell
+from schemas.labels import LABELS
+from schemas.scores import SCORES
+from stages import score as stage
+
+EXAMPLE = "alrctl score work/data --labels work/noisy --checkpoint work/lnl -o work/r1/scores"
+
+
+def score(
+    session: Session,
+    config: stage.ScoreConfig,
+    data: Data,
+    labels: Labels,
+    checkpoint: CheckpointPath,
+    out: Out,
+    clean: Clean | None = None,
+) -> Outcome:
+    """Score samples."""
+    job = Job(session, "score", out, config)
+    samples, classes, pack = need_data(job, data)
+    labels_path = job.need("labels", labels, LABELS.file_name)
+    checkpoint_path = job.need("checkpoint", checkpoint, CHECKPOINT)
+    clean_path = need_clean(job, checkpoint_path, clean)
+
+    def work(target: Target) -> Summary:
+        dataset = read_data(samples, classes)
+        trained = checkpoints.read(checkpoint_path)
+        trained.metadata.check_classes(dataset.classes.names, str(checkpoint_path))
+        rows = dataset.rows(config.split)
+        table = read_labels(labels_path, dataset)[rows]
+        assert pack is not None
+        frozen = trained.frozen_backbone()
+        inputs = features.network_inputs(
+            trained.metadata.spec, frozen, pack, dataset, config.device, config.precision, target.report
+        )
+        given = table["index"].to_numpy()
+        outputs = stage.run(config, trained.networks(), inputs, torch.from_numpy(rows), given, target.report)
+        target.device = outputs.device
+        judged = read_clean(clean_path, dataset, rows)
+        target.table(_table(dataset, rows, table, judged, outputs), SCORES)
+        save_file({"embeddings": outputs.embeddings.contiguous()}, target.path("embeddings.safetensors"))
+        return {**outputs.facts, "judged_clean": int((judged == 1).sum()) if (judged >= 0).any() else None}
+
+    return tell(session, job.run(work))
+
+
+def _table(
+    dataset: DataSet,
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    table: pl.DataFrame,
+    judged: np.ndarray[tuple[int], np.dtype[np.int8]],
+    outputs: stage.ScoreOutputs,
+) -> pl.DataFrame:
+    names = np.array(dataset.classes.names)
+    predicted = names[outputs.predicted].tolist()
+    known = pl.Series(judged)
+    return pl.DataFrame(
+        {
+            "sample_id": table["sample_id"],
+            "group_id": dataset.samples["group_id"][rows],
+            "given_label": table["label"],
+            "relabelled": table["relabelled"],
+            "judged_clean": pl.select(pl.when(known >= 0).then(known == 1)).to_series(),
+            "posterior": pl.Series(outputs.posterior.astype(np.float32)).arr.to_list(),
+            "predicted_label": predicted,
+            **{name: values.astype(np.float32) for name, values in outputs.columns.items()},
+            "suggested_label": predicted,
+            "suggested_certainty": outputs.posterior.max(axis=1).astype(np.float32),
+        }
+    )
+
+
+COMMAND = as_command(score, stage.ScoreConfig)

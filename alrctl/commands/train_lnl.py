@@ -1,0 +1,115 @@
+"""`alrctl train-lnl`: phase 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from alrctl import checkpoints, features, weights
+from alrctl.checkpoints import CHECKPOINT
+from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
+from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.options import as_command
+from alrctl.parameters import Data, Labels, Out
+from alrctl.resume import DiskStore
+from alrctl.summary import by_class, tell
+from schemas.checkpoint import CheckpointMetadata, NetworkSpec
+from schemas.clean import CLEAN
+from schemas.history import HISTORY
+from schemas.labels import LABELS
+from schemas.signals import SIGNALS
+from stages import train_lnl as stage
+from stages.training.network import IMAGENET_MEAN, IMAGENET_STD, build_backbone, feature_width
+
+EXAMPLE = "alrctl train-lnl work/data --labels work/noisy --method coteaching-vog -o work/lnl"
+
+
+def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels: Labels, out: Out) -> Outcome:
+    """Learn with noisy labels."""
+    job = Job(session, "train-lnl", out, config)
+    samples, classes, pack = need_data(job, data)
+    labels_path = job.need("labels", labels, LABELS.file_name)
+    weights_path = weights.locate(config.weights)
+    if weights_path is not None:
+        job.need_raw("weights", weights_path)
+
+    def work(target: Target) -> Summary:
+        dataset = read_data(samples, classes)
+        assert pack is not None
+        backbone = _backbone(config)
+        spec = _spec(config, read_images(pack, dataset).shape[1])
+        inputs = _inputs(config, dataset, labels_path, pack, spec, backbone, target)
+        outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
+        target.device = outputs.device
+        frozen = backbone if config.train == "head" else {}
+        metadata = CheckpointMetadata(
+            stage="train-lnl",
+            method=config.method,
+            networks=len(outputs.networks),
+            classes=dataset.classes.names,
+            spec=spec,
+            backbone_sha256=checkpoints.digest(frozen) if frozen else None,
+            config=config.model_dump(mode="json"),
+        )
+        checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
+        target.table(CLEAN.make(outputs.clean), CLEAN)
+        target.table(outputs.signals, SIGNALS)
+        target.table(pl.DataFrame(outputs.history, infer_schema_length=None), HISTORY)
+        return outputs.facts
+
+    return tell(session, job.run(work), by_class("share judged clean", "kept_share_by_class"))
+
+
+def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
+    return NetworkSpec(
+        backbone=config.backbone,
+        train=config.train,
+        hidden=config.hidden_width,
+        dropout=config.dropout,
+        image_size=image_size,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        feature_width=feature_width(build_backbone(config.backbone, 0)),
+    )
+
+
+def _backbone(config: stage.TrainLnlConfig) -> dict[str, torch.Tensor]:
+    """Return the weights that the backbone starts from; where it is frozen, there must be some."""
+    loaded = weights.load(config.weights, config.backbone)
+    return checkpoints.fresh_backbone(config.backbone, config.seed) if config.train == "head" and not loaded else loaded
+
+
+def _inputs(
+    config: stage.TrainLnlConfig,
+    dataset: DataSet,
+    labels: Path,
+    pack: Path,
+    spec: NetworkSpec,
+    backbone: dict[str, torch.Tensor],
+    target: Target,
+) -> stage.TrainLnlInputs:
+    table = read_labels(labels, dataset)
+    index = torch.from_numpy(table["index"].to_numpy().copy())
+    train, val = torch.from_numpy(dataset.rows("train")), torch.from_numpy(dataset.rows("val"))
+    frozen = config.train == "head"
+    if frozen and config.weights == "none":
+        target.report.warn("the backbone is frozen and has no trained weights: its features are random; give --weights")
+    return stage.TrainLnlInputs(
+        sample_ids=dataset.samples["sample_id"][train.numpy()].to_list(),
+        rows=train,
+        labels=index[train],
+        val_rows=val,
+        val_labels=index[val],
+        classes=dataset.classes.names,
+        images=None if frozen else read_images(pack, dataset),
+        features=features.features(spec, backbone, pack, dataset, config.device, config.precision, target.report)
+        if frozen
+        else None,
+        spec=spec,
+        backbone_weights=backbone,
+    )
+
+
+COMMAND = as_command(train_lnl, stage.TrainLnlConfig)

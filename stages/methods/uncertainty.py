@@ -1,0 +1,30 @@
+"""How unsure a posterior is, and what it says of a given label. All take (N, K) posteriors whose rows sum to 1."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def entropy(posterior: Floats) -> Floats:
+    """Return the Shannon entropy of each row, in nats, (N,); 0 log 0 is 0."""
+    terms = posterior * np.log(np.where(posterior > 0, posterior, 1))
+    return np.asarray(np.maximum(0.0, -terms.sum(axis=1)))
+
+
+def least_confidence(posterior: Floats) -> Floats:
+    """Return 1 less the largest posterior (Lewis and Gale 1994), (N,)."""
+    return np.asarray(1 - posterior.max(axis=1))
+
+
+def margin(posterior: Floats) -> Floats:
+    """Return the largest posterior less the second (Scheffer et al. 2001), (N,); small is unsure."""
+    top = np.partition(posterior, -2, axis=1)[:, -2:]
+    return np.asarray(top[:, 1] - top[:, 0])
+
+
+def given_loss(posterior: Floats, label: NDArray[np.int64]) -> Floats:
+    """Return the cross-entropy of the given labels, in nats, (N,), bounded by a posterior of 1e-12."""
+    return np.asarray(-np.log(np.clip(posterior[np.arange(len(label)), label], 1e-12, 1)))

@@ -1,0 +1,53 @@
+"""What a batch is made from: uint8 images, augmented as tensors, or features of a frozen backbone."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from schemas.checkpoint import NetworkSpec
+from stages.training.augmentation import Augmentation, augment
+
+Train = Literal["all", "head"]
+
+
+class Inputs(Protocol):
+    """Gives batches of what a network takes."""
+
+    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return the batch of these rows; augmented where a generator is given."""
+
+
+class ImageInputs:
+    """Images that stay uint8 until the batch."""
+
+    def __init__(self, images: Tensor, spec: NetworkSpec, device: torch.device, augmentation: Augmentation) -> None:
+        """Take images (N, H, W, 3) uint8 and how they are normalised."""
+        self.images = images
+        self.device = device
+        self.augmentation = augmentation
+        self._mean = torch.tensor(spec.mean, device=device)[None, :, None, None]
+        self._std = torch.tensor(spec.std, device=device)[None, :, None, None]
+
+    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return (B, 3, H, W) float32, normalised, channels last in memory."""
+        pixels = self.images[rows].to(self.device, non_blocking=True)  # (B, H, W, 3) uint8
+        images = pixels.permute(0, 3, 1, 2).float().div_(255)
+        if generator is not None:
+            images = augment(images, self.augmentation, generator)
+        return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+
+class FeatureInputs:
+    """Features of a frozen backbone, computed once."""
+
+    def __init__(self, features: Tensor, device: torch.device) -> None:
+        """Take features (N, D) float32."""
+        self.features = features
+        self.device = device
+
+    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return (B, D) float32; features are not augmented."""
+        return self.features[rows].to(self.device, non_blocking=True)

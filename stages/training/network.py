@@ -1,0 +1,104 @@
+"""Networks: a timm backbone, and a head that also gives the penultimate features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from schemas.checkpoint import NetworkSpec
+from schemas.errors import DataError, UsageError, listing, nearest
+from stages.training.randomness import island
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Head(nn.Module):
+    """Standardises the backbone's features, and classifies them, with one hidden layer where `hidden` > 0."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, classes: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.neck = nn.Sequential(nn.Linear(width, hidden), nn.ReLU()) if hidden else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.last = nn.Linear(hidden or width, classes)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penultimate features (B, H) and logits (B, K) of backbone features (B, D)."""
+        penultimate = self.neck((features - self.shift) * self.scale)
+        return penultimate, self.last(self.dropout(penultimate))
+
+
+class Network(nn.Module):
+    """A backbone with its head."""
+
+    def __init__(self, backbone: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penultimate features (B, H) and logits (B, K) of images (B, 3, S, S)."""
+        penultimate, logits = self.head(self.backbone(images))
+        return penultimate, logits
+
+
+def build_backbone(name: str, seed: int, *purpose: str | int) -> nn.Module:
+    """Return a timm model without its classifier, freshly initialised.
+
+    Raises:
+        UsageError: timm has no model of that name.
+    """
+    if not timm.is_model(name):
+        raise UsageError(f"--backbone: timm has no model '{name}'{nearest(name, timm.list_models())}")
+    with island(seed, "backbone", *purpose):
+        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
+    return model
+
+
+def feature_width(backbone: nn.Module) -> int:
+    """Return the width D of the pooled features."""
+    return int(backbone.num_features)  # type: ignore[arg-type]
+
+
+def build_network(spec: NetworkSpec, classes: int, seed: int, *purpose: str | int) -> nn.Module:
+    """Return what is trained: a whole network, or a head where the backbone is frozen; freshly initialised."""
+    with island(seed, "head", *purpose):
+        head = Head(spec.feature_width, classes, spec.hidden, spec.dropout)
+    if spec.train == "head":
+        return head
+    return Network(build_backbone(spec.backbone, seed, *purpose), head).to(memory_format=torch.channels_last)
+
+
+def fit_standardisation(network: nn.Module, features: Tensor) -> None:
+    """Let a head standardise by the mean and deviation of these features, (N, D)."""
+    head = network.head if isinstance(network, Network) else network
+    assert isinstance(head, Head)
+    head.shift.copy_(features.mean(dim=0))
+    head.scale.copy_(1 / features.std(dim=0, correction=0).clamp_min(1e-6))
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Fill a module with tensors by name.
+
+    Raises:
+        DataError: names or shapes do not fit.
+    """
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    unknown = [name for name in tensors if name not in wanted]
+    shapes = [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
+    if missing or unknown or shapes:
+        told = [
+            f"{what}: {listing(names, 3)}"
+            for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+            if names
+        ]
+        raise DataError(f"{source}: the weights do not fit ({'; '.join(told)})")
+    module.load_state_dict(dict(tensors))

@@ -1,0 +1,80 @@
+"""Applying networks: posteriors, penultimate features, backbone features. Dropout off, batch norm as trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from schemas.checkpoint import NetworkSpec
+from stages.report import Report
+from stages.training.device import Precision, autocast
+from stages.training.inputs import ImageInputs, Inputs
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What networks say of samples.
+
+    Attributes:
+        logits: (M, N, K) of each network.
+        embeddings: (N, H) penultimate features of the first network.
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+
+    @property
+    def posterior(self) -> Tensor:
+        """(N, K) softmax of the networks' summed logits (Khanal et al. 2024)."""
+        return self.logits.sum(dim=0).softmax(dim=1)
+
+
+def predict(
+    networks: Sequence[nn.Module],
+    inputs: Inputs,
+    rows: Tensor,
+    device: torch.device,
+    precision: Precision,
+    report: Report | None = None,
+    batch: int = 256,
+) -> Predicted:
+    """Apply networks to the samples of `rows`, (N,)."""
+    logits: list[list[Tensor]] = [[] for _ in networks]
+    embeddings = []
+    for network in networks:
+        network.eval()
+    with torch.inference_mode(), autocast(device, precision):
+        for start in range(0, len(rows), batch):
+            x = inputs.batch(rows[start : start + batch], None)
+            for index, network in enumerate(networks):
+                penultimate, output = network(x)
+                logits[index].append(output.float().cpu())
+                if index == 0:
+                    embeddings.append(penultimate.float().cpu())
+            if report is not None:
+                report.progress(min(start + batch, len(rows)), len(rows), "predicting", "images")
+    return Predicted(torch.stack([torch.cat(parts) for parts in logits]), torch.cat(embeddings))
+
+
+def extract(
+    backbone: nn.Module,
+    images: Tensor,
+    spec: NetworkSpec,
+    device: torch.device,
+    precision: Precision,
+    report: Report,
+    batch: int = 64,
+) -> Tensor:
+    """Return the backbone's pooled features of all images, (N, D) float32."""
+    inputs = ImageInputs(images, spec, device, "none")
+    backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    parts = []
+    with torch.inference_mode(), autocast(device, precision):
+        for start in range(0, len(images), batch):
+            rows = torch.arange(start, min(start + batch, len(images)))
+            parts.append(backbone(inputs.batch(rows, None)).float().cpu())
+            report.progress(start + len(rows), len(images), "features of the frozen backbone", "images")
+    return torch.cat(parts)
