@@ -27,19 +27,20 @@ class _Rate(TextColumn):
 class Voice:
     """Speaks to the terminal in the one way that the flags ask for."""
 
-    def __init__(self, as_json: bool = False) -> None:
+    def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
+        self._silent = as_json or quiet
         self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def say(self, markup: str = "") -> None:
         """Print a line for people on stdout."""
-        if not self.as_json:
+        if not self._silent:
             self.out.print(markup)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table for people on stdout."""
-        if self.as_json:
+        if self._silent:
             return
         table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
         for index, name in enumerate(header):

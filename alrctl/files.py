@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural
 
 _CHUNK = 1 << 20
+_OS_ERROR = re.compile(r"\(os error \d+\)")
 
 
 @contextmanager
@@ -51,8 +53,15 @@ def explained_write(path: Path) -> Iterator[None]:
     except AlrctlError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{path}: cannot be written ({reason}); choose another place with -o") from error
+        raise UsageError(_unwritable(path, error.strerror or str(error))) from error
+    except Exception as error:
+        if not _OS_ERROR.search(str(error)):  # polars and safetensors wrap the operating system's refusals
+            raise
+        raise UsageError(_unwritable(path, _first_line(error))) from error
+
+
+def _unwritable(path: Path, reason: str) -> str:
+    return f"{path}: cannot be written ({reason}); make room, or choose another place with -o"
 
 
 @contextmanager

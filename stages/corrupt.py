@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import UsageError, nearest
 from stages.methods import label_noise
-from stages.training.randomness import numpy_generator
+from stages.methods.randomness import numpy_generator
 
 
 class CorruptConfig(BaseModel):

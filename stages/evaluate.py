@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.methods import intervals, metrics
+from stages.methods.randomness import numpy_generator
 from stages.training.device import Device, Precision
-from stages.training.randomness import numpy_generator
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

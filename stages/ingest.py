@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.classes import check_enough
 from schemas.errors import DataError, plural
 from schemas.samples import SPLITS
+from stages.methods.randomness import numpy_generator
 from stages.methods.splitting import hold_out, long_tail, units
 from stages.report import NEUTRAL
 
@@ -173,6 +174,6 @@ def _make_long_tailed(
 ) -> pl.DataFrame:
     train = (records["split"] == "train").to_numpy()
     keep = ~train
-    generator = np.random.default_rng([config.seed, 1])
+    generator = numpy_generator(config.seed, "long tail")
     keep[np.flatnonzero(train)] = long_tail(labels[train], config.imbalance_ratio or 1, generator)
     return records.filter(pl.Series(keep))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import NothingToDoError
 from stages.methods.acquisition import STRATEGIES, Candidates, Strategy, best
-from stages.training.randomness import numpy_generator
+from stages.methods.randomness import numpy_generator
 
 
 class SelectConfig(BaseModel):

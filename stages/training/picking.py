@@ -15,6 +15,9 @@ from stages.methods.noise_rate import noise_rate
 from stages.methods.variance_of_gradients import residuals
 from stages.training.signals import EpochSignals, GradientWindow
 
+_EARLY = 3
+"""Epochs whose losses the noise rate is estimated from."""
+
 
 class Picker(Protocol):
     """Picks within batches, and may learn from each epoch how to."""
@@ -99,8 +102,8 @@ class SmallLossOptions:
 class PickSmallLoss:
     """Co-teaching, and its mix with variance of gradients.
 
-    Where no noise rate is given it is the median of the mixtures' estimates over the warm-up epochs, so that it settles
-    before memorised losses could lower it.
+    Where no noise rate is given it is the median of the mixtures' estimates over the first epochs, when a sample has
+    hardly been seen; later, memorised labels lower the estimate.
     """
 
     def __init__(self, options: SmallLossOptions) -> None:
@@ -151,10 +154,10 @@ class PickSmallLoss:
         if self._gradients:
             window.add(epoch, self._gradients)
             self._window = window
-        if self.options.noise_rate is None and epoch <= max(1, self.options.num_gradual):
+        if self.options.noise_rate is None and epoch < _EARLY:
             loss = signals.loss.mean(dim=0).numpy().astype(np.float64)
             self._estimates.append(noise_rate(loss, labels.numpy(), self.options.classes, self.options.seed))
-            self.noise_rate_estimate = median(self._estimates[1:] or self._estimates)
+            self.noise_rate_estimate = median(self._estimates)
 
     def facts(self) -> dict[str, Any]:
         """Keep the estimates."""

@@ -1,36 +1,18 @@
-"""Randomness by explicit seed and purpose: the same words give the same stream, whatever was drawn before.
-
-Streams are derived, not carried on, so that a resumed run needs no generator's state.
-"""
+"""Torch's randomness by explicit seed and purpose, as in `stages.methods.randomness`."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
-
-def _entropy(seed: int, purpose: tuple[str | int, ...]) -> np.random.SeedSequence:
-    words = [zlib.crc32(word.encode()) if isinstance(word, str) else word for word in purpose]
-    return np.random.SeedSequence([seed, *words])
+from stages.methods.randomness import integer
 
 
-def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """Return the numpy generator for a purpose."""
-    return np.random.default_rng(_entropy(seed, purpose))
-
-
-def torch_generator(seed: int, *purpose: str | int, device: str = "cpu") -> torch.Generator:
-    """Return the torch generator for a purpose."""
-    return torch.Generator(device=device).manual_seed(integer(seed, *purpose))
-
-
-def integer(seed: int, *purpose: str | int) -> int:
-    """Return a seed for libraries that take a plain integer."""
-    return int(_entropy(seed, purpose).generate_state(1)[0])
+def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
+    """Return the torch generator for a purpose, on the CPU."""
+    return torch.Generator().manual_seed(integer(seed, *purpose))
 
 
 @contextmanager

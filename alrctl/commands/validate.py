@@ -1,0 +1,71 @@
+"""`alrctl validate`: any artifact held to its manifest and its contracts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from alrctl import checkpoints, files, manifest
+from alrctl.dataset import CLASSES, read_classes
+from alrctl.images import PACK, open_pack
+from alrctl.job import Session
+from alrctl.options import as_command
+from alrctl.project import scan
+from schemas.errors import AlrctlError, DataError, plural
+from schemas.tables import TABLES
+
+EXAMPLE = "alrctl validate work/r1/labels"
+
+
+def validate(
+    session: Session,
+    place: Annotated[Path, typer.Argument(help="a file, a stage's directory, or one of many", metavar="PATH")],
+) -> None:
+    """Check files against their contracts, and directories against their manifests too."""
+    if not place.exists():
+        raise DataError(f"{place}: no such file or directory")
+    paths = [place] if place.is_file() else [one.path / name for one in scan(place) for name in one.manifest.outputs]
+    if not paths:
+        raise DataError(f"{place}: holds no finished artifact (no manifest.json)")
+    problems, checked = [], 0
+    for path in paths:
+        try:
+            checked += _check(path)
+        except AlrctlError as error:
+            problems.append(str(error))
+    problems += [
+        f"{one.path / name}: is not as it was written"
+        for one in (scan(place) if place.is_dir() else [])
+        for name in manifest.edited_outputs(one.path, one.manifest)
+    ]
+    if problems:
+        raise DataError("\n       ".join(problems))
+    session.voice.say(f"{plural(len(paths), 'file')} in order, {checked} of them by a contract")
+    session.voice.document({"status": "in order", "files": len(paths), "by_contract": checked})
+
+
+def _check(path: Path) -> bool:
+    """Hold one file to its contract; say whether there was one."""
+    if not path.is_file():
+        raise DataError(f"{path}: is missing")
+    if path.name == CLASSES:
+        read_classes(path)
+    elif path.name == PACK:
+        open_pack(path)
+    elif path.name == checkpoints.CHECKPOINT:
+        checkpoints.read(path).networks()
+    elif path.suffix == ".parquet":
+        with files.explained_read(path, "parquet"):
+            name = pl.read_parquet_metadata(path).get("alrctl.schema", path.stem)
+        if name not in TABLES:
+            raise DataError(f"{path}: is no table of this program; `alrctl schema` lists them")
+        files.read_table(path, TABLES[name])
+    else:
+        return False
+    return True
+
+
+COMMAND = as_command(validate, plain=True)

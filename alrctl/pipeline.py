@@ -1,0 +1,260 @@
+"""A pipeline file: the chain for R rounds, for one strategy or several that share phase 1.
+
+Every step is a stage with its own directory, so that a run can be stopped and taken up at will: what is up to date is
+skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alrctl import files
+from alrctl.commands.corrupt import corrupt
+from alrctl.commands.evaluate import evaluate
+from alrctl.commands.ingest import ingest
+from alrctl.commands.recalibrate import recalibrate
+from alrctl.commands.relabel import relabel
+from alrctl.commands.score import score
+from alrctl.commands.select import select
+from alrctl.commands.train_lnl import train_lnl
+from alrctl.job import Outcome
+from schemas.errors import UsageError, nearest
+from stages.corrupt import CorruptConfig
+from stages.evaluate import EvaluateConfig
+from stages.ingest import IngestConfig
+from stages.methods.acquisition import Strategy
+from stages.recalibrate import RecalibrateConfig
+from stages.relabel import RelabelConfig
+from stages.score import ScoreConfig
+from stages.select import SelectConfig
+from stages.train_lnl import TrainLnlConfig
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "ingest": IngestConfig,
+    "corrupt": CorruptConfig,
+    "train-lnl": TrainLnlConfig,
+    "score": ScoreConfig,
+    "select": SelectConfig,
+    "relabel": RelabelConfig,
+    "recalibrate": RecalibrateConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+class Pipeline(BaseModel):
+    """The content of `pipeline.yaml`. Paths are relative to the file; a stage's section holds its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Path = Field(description="images to ingest, or a directory that `ingest` wrote")
+    output: Path = Field(Path("."), description="where all artifacts go")
+    rounds: int = Field(2, ge=0, le=1000, description="of score, select, relabel, recalibrate, evaluate")
+    strategies: tuple[Strategy, ...] = Field(("entropy",), min_length=1, description="each gets a branch of its own")
+    expert: Literal["oracle", "file"] = Field(
+        "file", description="oracle: the truth answers, for experiments; file: stop each round for answers.csv"
+    )
+    start_from: Literal["previous", "lnl"] = Field("previous", description="network that a round fine-tunes")
+    seed: int = Field(0, ge=0, description="of every stage that has none of its own")
+    sections: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the plan.
+
+    Attributes:
+        name: its directory below the output.
+        function: the command.
+        arguments: what it is called with, config and places.
+        after: names of the steps whose outputs it reads.
+    """
+
+    name: str
+    function: Callable[..., Outcome]
+    arguments: dict[str, Any]
+    after: tuple[str, ...] = ()
+    answers: tuple[Path, ...] = field(default=())
+
+
+def load(path: Path) -> Pipeline:
+    """Read a pipeline file.
+
+    Raises:
+        UsageError: unknown names or bad values, all told at once.
+    """
+    content = files.read_yaml(path)
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: must hold `name: value` lines, at least `source: PATH`")
+    return parse(content, path.parent, str(path))
+
+
+def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
+    """Check the content of a pipeline file; `base` is what its paths are relative to.
+
+    Raises:
+        UsageError: unknown names or bad values, all told at once.
+    """
+    own = {str(name).replace("-", "_"): value for name, value in content.items() if name not in _SECTIONS}
+    sections = {name: content[name] or {} for name in _SECTIONS if name in content}
+    known = [*(name.replace("_", "-") for name in Pipeline.model_fields if name != "sections"), *_SECTIONS]
+    problems = [
+        f"unknown key '{name.replace('_', '-')}'{nearest(name.replace('_', '-'), known)}"
+        for name in own
+        if name not in Pipeline.model_fields or name == "sections"
+    ]
+    for name, options in sections.items():
+        problems += _section_problems(name, options)
+    try:
+        kept = {name: value for name, value in own.items() if name in Pipeline.model_fields and name != "sections"}
+        pipeline = Pipeline.model_validate({**kept, "sections": sections})
+    except ValidationError as error:
+        problems += [f"{_path(problem)}: {problem['msg']}" for problem in error.errors()]
+    if problems:
+        raise UsageError(f"{source}: {'; '.join(problems)}")
+    return pipeline.model_copy(update={"source": base / pipeline.source, "output": base / pipeline.output})
+
+
+def _path(problem: Any) -> str:
+    return ".".join(str(part).replace("_", "-") for part in problem["loc"])
+
+
+def _section_problems(name: str, options: Any) -> list[str]:
+    if not isinstance(options, dict):
+        return [f"{name}: must hold `option: value` lines"]
+    model = _SECTIONS[name]
+    try:
+        model.model_validate(_underscored(options))
+    except ValidationError as error:
+        dashed = [field.replace("_", "-") for field in model.model_fields]
+        return [
+            f"{name}.{_path(p)}: unknown option{nearest(_path(p), dashed)}"
+            if p["type"] == "extra_forbidden"
+            else f"{name}.{_path(p)}: '{p['input']}': {p['msg']}"
+            for p in error.errors()
+        ]
+    return []
+
+
+def _underscored(options: dict[str, Any]) -> dict[str, Any]:
+    return {str(name).replace("-", "_"): value for name, value in options.items()}
+
+
+def plan(pipeline: Pipeline) -> list[Step]:
+    """Return the steps in the order in which they can be carried out."""
+    out = pipeline.output
+    steps = []
+    data = pipeline.source
+    if not (pipeline.source / "samples.parquet").is_file():
+        data = out / "data"
+        steps.append(
+            Step("data", ingest, {"config": _config(pipeline, "ingest"), "source": pipeline.source, "out": data})
+        )
+    labels, truth = data, data
+    if "corrupt" in pipeline.sections:
+        labels = truth = out / "noisy"
+        config = _config(pipeline, "corrupt")
+        steps.append(Step("noisy", corrupt, {"config": config, "data": data, "out": labels}, ("data",)))
+    config = _config(pipeline, "train-lnl")
+    lnl = {"config": config, "data": data, "labels": labels, "out": out / "lnl"}
+    steps.append(Step("lnl", train_lnl, lnl, ("data", "noisy")))
+    for strategy in pipeline.strategies:
+        branch = strategy if len(pipeline.strategies) > 1 else ""
+        steps += _branch(pipeline, strategy, branch, data, labels, truth)
+    return steps
+
+
+def _branch(pipeline: Pipeline, strategy: str, branch: str, data: Path, labels: Path, truth: Path) -> list[Step]:
+    """Return the rounds of one strategy; round 0 evaluates phase 1."""
+    out = pipeline.output
+    known = {"truth": truth, "labels": labels} if pipeline.expert == "oracle" else {}
+    lnl = out / "lnl"
+    first = _name(branch, 0, "eval")
+    judge = {"config": _config(pipeline, "evaluate"), "data": data}
+    steps = [Step(first, evaluate, {**judge, "checkpoint": lnl, "out": out / first, **known}, ("lnl",))]
+    checkpoint, clean, before = lnl, lnl / "clean.parquet", "lnl"
+    for number in range(1, pipeline.rounds + 1):
+        scores, queue, relabelled, model, judged = (
+            _name(branch, number, part) for part in ("scores", "queue", "labels", "model", "eval")
+        )
+        shared = {"data": data, "clean": clean}
+        picked = _config(pipeline, "select", strategy=strategy, seed=pipeline.seed + number)
+        answers = (
+            {"oracle": truth}
+            if pipeline.expert == "oracle"
+            else {"answers": out / _name(branch, number, "answers.csv")}
+        )
+        start = checkpoint if pipeline.start_from == "previous" else lnl
+        steps += [
+            Step(
+                scores,
+                score,
+                {
+                    **shared,
+                    "config": _config(pipeline, "score"),
+                    "labels": labels,
+                    "checkpoint": checkpoint,
+                    "out": out / scores,
+                },
+                (before,),
+            ),
+            Step(queue, select, {"config": picked, "scores": out / scores, "out": out / queue}, (scores,)),
+            Step(
+                relabelled,
+                relabel,
+                {
+                    "config": _config(pipeline, "relabel"),
+                    "labels": labels,
+                    "queue": out / queue,
+                    "data": data,
+                    "out": out / relabelled,
+                    **answers,
+                },
+                (queue,),
+                answers=() if "oracle" in answers else (answers["answers"], out / queue / "queue.csv"),
+            ),
+            Step(
+                model,
+                recalibrate,
+                {
+                    **shared,
+                    "config": _config(pipeline, "recalibrate"),
+                    "labels": out / relabelled,
+                    "checkpoint": start,
+                    "out": out / model,
+                },
+                (relabelled,),
+            ),
+        ]
+        labels, checkpoint, before = out / relabelled, out / model, model
+        known = {**known, "labels": labels, "clean": clean} if known else {}
+        steps.append(
+            Step(judged, evaluate, {**judge, "checkpoint": checkpoint, "out": out / judged, **known}, (model,))
+        )
+    return steps
+
+
+def _name(branch: str, number: int, part: str) -> str:
+    return "/".join(piece for piece in (branch, f"r{number}", part) if piece)
+
+
+def _config(pipeline: Pipeline, section: str, **given: Any) -> Any:
+    model = _SECTIONS[section]
+    options = _underscored(pipeline.sections.get(section, {}))
+    if "seed" in model.model_fields:
+        options = {"seed": pipeline.seed, **options}
+    return model.model_validate({**options, **given})
+
+
+def answers_file(step: Step) -> Path | None:
+    """Return the file with a round's answers: `answers.csv`, or the queue's CSV once it is filled in."""
+    given, queue = step.answers
+    if given.is_file():
+        return given
+    filled = queue.is_file() and files.read_csv(queue).select(pl.col("label").is_not_null().any()).item()
+    return queue if filled else None

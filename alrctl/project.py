@@ -1,0 +1,103 @@
+"""A directory of artifacts as a whole: what lies in it, and what its evaluations say in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alrctl import manifest
+from alrctl.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished stage's directory and its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    def input_directory(self, role: str) -> Path | None:
+        """Return the directory that an input came from, if it is recorded."""
+        record = self.manifest.inputs.get(role)
+        return None if record is None else Path(os.path.normpath(self.path / record.path)).parent
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation, with what was bought before it.
+
+    Attributes:
+        artifact: of `evaluate`.
+        branch: the part of its path above the round, empty if there is one branch only.
+        bought: labels bought so far.
+        summary: of `evaluate`.
+    """
+
+    artifact: Artifact
+    branch: str
+    bought: int
+    summary: dict[str, Any]
+
+    def metric(self, name: str) -> float | None:
+        """Return an overall metric; None where undefined."""
+        value: float | None = self.summary["metrics"][name]["value"]
+        return value
+
+    def of_class(self, name: str, label: str) -> Any:
+        """Return a figure of one class; None where the class is not there."""
+        table = self.summary["by_class"]
+        return table[name][table["label"].index(label)] if label in table["label"] else None
+
+    def label_accuracy(self) -> float | None:
+        """Return the share of right labels in the training split, where truth was given."""
+        quality = self.summary["label_quality"]
+        return None if quality is None else quality["label_accuracy"]
+
+
+def scan(root: Path) -> list[Artifact]:
+    """Return every finished artifact below `root`, in the order in which they were finished."""
+    found = [Artifact(path, read) for path in _directories(root) if (read := manifest.read(path)) is not None]
+    return sorted(found, key=lambda artifact: (artifact.manifest.ended, str(artifact.path)))
+
+
+def unfinished(root: Path) -> list[Path]:
+    """Return the output directories whose run was interrupted."""
+    hidden = [path for path in _directories(root, hidden=True) if path.name.endswith(".alrctl")]
+    return [path.with_name(path.name.removeprefix(".").removesuffix(".alrctl")) for path in hidden]
+
+
+def _directories(root: Path, hidden: bool = False) -> Iterator[Path]:
+    for place, names, _ in os.walk(root):
+        names.sort()
+        if hidden:
+            yield from (Path(place) / name for name in names if name.startswith("."))
+        names[:] = [name for name in names if not name.startswith(".")]
+        if not hidden:
+            yield Path(place)
+
+
+def evaluations(root: Path) -> list[Evaluation]:
+    """Return the evaluations below `root`, by branch and by labels bought."""
+    artifacts = scan(root)
+    by_path = {artifact.path.resolve(): artifact for artifact in artifacts}
+    found = []
+    for artifact in artifacts:
+        if artifact.manifest.stage == "evaluate":
+            source = artifact.input_directory("checkpoint")
+            trained = by_path.get(source.resolve()) if source else None
+            bought = trained.manifest.summary.get("relabelled") or 0 if trained else 0
+            branch = artifact.path.relative_to(root).parent.parent.as_posix()
+            found.append(Evaluation(artifact, "" if branch == "." else branch, bought, artifact.manifest.summary))
+    return sorted(found, key=lambda one: (one.branch, one.bought, str(one.artifact.path)))
+
+
+def rarest_class(root: Path) -> str | None:
+    """Return the class with fewest training samples, as `ingest` counted them."""
+    for artifact in scan(root):
+        if artifact.manifest.stage == "ingest":
+            counts: dict[str, int] = artifact.manifest.summary["by_split"]["train"]
+            return min(counts, key=lambda name: counts[name])
+    return None
