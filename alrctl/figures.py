@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,27 @@ def confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: str) -
         axes.set(xlabel="predicted", ylabel="reference", title=title)
         figure.colorbar(shown, ax=axes, label="share of the reference class", shrink=0.8)
     return figure
+
+
+def curves(lines: dict[str, list[tuple[float, float]]], xlabel: str, ylabel: str) -> Figure:
+    """Return named curves of (x, y) points; colour and marker both tell them apart."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes: Axes = figure.subplots()
+        for number, (name, points) in enumerate(lines.items()):
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, marker="osD^v<>"[number % 7], color=OKABE_ITO[number % 7], label=name or ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.grid(alpha=0.3)
+        if len(lines) > 1:
+            axes.legend(frameon=False)
+    return figure
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as an SVG element for a page, the same bytes for the same numbers."""
+    stream = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

@@ -79,10 +79,9 @@ def _in_pool(pool: Literal["noisy", "all"]) -> pl.Expr:
 
 def _reason(strategy: Strategy) -> pl.Expr:
     """Say in words why a sample was picked."""
-    says = pl.format(
-        "given {}, the network says {} at {}", "given_label", "suggested_label", pl.col("suggested_certainty").round(2)
-    )
-    agrees = pl.format("given {}, the network agrees at {}", "given_label", pl.col("suggested_certainty").round(2))
+    sure = pl.format(" at {}", pl.col("suggested_certainty").round(2)).fill_null("")
+    says = pl.format("given {}, the network says {}{}", "given_label", "suggested_label", sure)
+    agrees = pl.format("given {}, the network agrees{}", "given_label", sure)
     view = pl.when(pl.col("given_label") == pl.col("suggested_label")).then(agrees).otherwise(says)
     if strategy == "random":
         return pl.format("drawn at random; {}", view)
