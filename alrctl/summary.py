@@ -23,7 +23,8 @@ def tell(session: Session, outcome: Outcome, story: Story | None = None) -> Outc
         return outcome
     session.voice.say(f"[bold]{outcome.stage}[/] done: {place}")
     for name, value in outcome.summary.items():
-        if not isinstance(value, dict) and value not in (None, [], ""):
+        is_table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], list))
+        if not is_table and value not in (None, [], ""):
             session.voice.say(f"  {name.replace('_', ' ')}: {escape(cell(value))}")
     if story is not None:
         story(session, outcome.summary)

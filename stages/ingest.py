@@ -6,7 +6,6 @@ Groups stay together and classes in proportion; what crosses a split that the da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +46,7 @@ class IngestConfig(BaseModel):
     split_column: str | None = Field(None, description="of a CSV: split")
     group_column: str | None = Field(None, description="of a CSV: patient or lesion")
     id_column: str | None = Field(None, description="of a CSV: name of the sample")
-    root: Path | None = Field(None, description="of a CSV: folder its paths are relative to (default: its own)")
+    root: str | None = Field(None, description="of a CSV: folder its paths are relative to (default: its own)")
     workers: int = Field(0, ge=0, description="threads that decode; 0 for one a core", json_schema_extra=NEUTRAL)
     seed: int = Field(0, ge=0, description="of the split")
 

@@ -86,15 +86,47 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photos: Path, alrctl: Alr
     steps: list[tuple[object, ...]] = [
         ("ingest", photos, "-o", work / "data", "--image-size", 24),
         ("corrupt", work / "data", "--noise", "symmetric", "--rate", 0.4, "--seed", 0, "-o", work / "noisy"),
-        ("train-lnl", work / "data", "--labels", work / "noisy", "--method", "coteaching-vog", *TINY, *shared)
-        + ("--num-gradual", 2, "-o", work / "lnl"),
+        (
+            "train-lnl",
+            work / "data",
+            "--labels",
+            work / "noisy",
+            "--method",
+            "coteaching-vog",
+            *TINY,
+            *shared,
+            "--num-gradual",
+            2,
+            "-o",
+            work / "lnl",
+        ),
         ("score", work / "data", "--labels", work / "noisy", "--checkpoint", work / "lnl", "-o", r1 / "scores"),
         ("select", r1 / "scores", "--strategy", "entropy", "--budget", 12, "-o", r1 / "queue"),
         ("relabel", work / "noisy", "--queue", r1 / "queue", "--oracle", work / "data", "-o", r1 / "labels"),
-        ("recalibrate", work / "data", "--labels", r1 / "labels", "--checkpoint", work / "lnl", "--epochs", 2)
-        + ("-o", r1 / "model"),
-        ("evaluate", work / "data", "--checkpoint", r1 / "model", "--split", "test", "--truth", work / "noisy")
-        + ("-o", r1 / "eval"),
+        (
+            "recalibrate",
+            work / "data",
+            "--labels",
+            r1 / "labels",
+            "--checkpoint",
+            work / "lnl",
+            "--epochs",
+            2,
+            "-o",
+            r1 / "model",
+        ),
+        (
+            "evaluate",
+            work / "data",
+            "--checkpoint",
+            r1 / "model",
+            "--split",
+            "test",
+            "--truth",
+            work / "noisy",
+            "-o",
+            r1 / "eval",
+        ),
     ]
     for step in steps:
         ran = alrctl(*step)

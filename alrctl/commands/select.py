@@ -39,6 +39,9 @@ def select(
 
     def work(target: Target) -> Summary:
         outputs = stage.run(config, files.read_table(scores_path, SCORES))
+        if outputs.queue.height < config.budget:
+            wider = "; --pool all looks at the judged clean too" if config.pool == "noisy" else ""
+            target.report.warn(f"{config.budget} labels asked for, and the pool holds {outputs.queue.height}{wider}")
         target.table(outputs.queue.select(QUEUE.schema.column_names()), QUEUE)
         target.csv(_to_fill_in(outputs.queue, samples), "queue.csv")
         return {**outputs.facts, "to_fill_in": "column 'label' of queue.csv, then `alrctl relabel ... --answers`"}

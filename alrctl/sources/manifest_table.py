@@ -38,7 +38,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
     id_column = _column(table, source, config.id_column, "id")
     used = [name for name in (path_column, split_column, group_column, id_column) if name]
     labels, classes, label_column = _labels(table, source, config, used)
-    root = config.root or source.parent
+    root = Path(config.root) if config.root else source.parent
     paths_text = _texts(table, source, path_column or "")
     splits = _splits(table, source, split_column)
     groups = table[group_column].to_list() if group_column else [None] * table.height

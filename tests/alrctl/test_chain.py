@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -30,3 +32,23 @@ def test_only_queued_samples_changed_and_each_was_charged(finished: Path) -> Non
     changed = after.filter((after["label"] != before["label"]) | after["relabelled"])["sample_id"]
     assert set(changed) == set(queue["sample_id"])
     assert ledger["cost"].sum() == queue.height == 12
+
+
+def test_the_stages_that_may_not_read_the_truth_do_not(alrctl: Callable[..., Any], finished: Path, work: Path) -> None:
+    (work / "noisy/truth.parquet").write_bytes(b"not to be read")
+    tiny = ("--backbone", "test_resnet", "--epochs", 3, "--batch-size", 16, "--num-gradual", 2, "--device", "cpu")
+    ran = [
+        alrctl("train-lnl", work / "data", "--labels", work / "noisy", *tiny, "-o", work / "lnl", "--force"),
+        alrctl(
+            *("score", work / "data", "--labels", work / "noisy", "--checkpoint", work / "lnl"),
+            *("-o", work / "r1/scores", "--force"),
+        ),
+        alrctl("select", work / "r1/scores", "--budget", 12, "-o", work / "r1/queue", "--force"),
+        alrctl(
+            *("recalibrate", work / "data", "--labels", work / "r1/labels", "--checkpoint", work / "lnl"),
+            *("--epochs", 2, "-o", work / "r1/model", "--force", "--allow-stale"),
+        ),
+    ]
+    assert [one.code for one in ran] == [0, 0, 0, 0], [one.err for one in ran]
+    for name in ("lnl/clean.parquet", "r1/scores/scores.parquet", "r1/queue/queue.csv", "r1/model/history.parquet"):
+        assert (work / name).read_bytes() == (finished / name).read_bytes(), name
