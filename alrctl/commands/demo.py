@@ -30,7 +30,7 @@ _PIPELINE: dict[str, Any] = {
         "weights": "efficientnet-lite0",
         "epochs": 20,
     },
-    "select": {"budget": 50},
+    "select": {"budget": 100, "pool": "all"},
     "recalibrate": {"epochs": 20},
 }
 
@@ -44,7 +44,7 @@ def demo(
     content = {"source": str(source), **_PIPELINE}
     session.voice.say(
         "[bold]Brain MRI slices: is there a tumour?[/] The training split is made imbalanced (10 to 1), and 40 % of "
-        "its labels are made wrong.\nPhase 1 learns from them; then an expert (here: the truth) looks at 50 labels a "
+        "its labels are made wrong.\nPhase 1 learns from them; then an expert (here: the truth) looks at 100 labels a "
         "round, chosen by entropy or, as the control, at random.\n"
     )
     if not session.dry_run:
