@@ -146,7 +146,7 @@ def _optional(hint: Any, place: _Place) -> Any:
     """Let Typer take the parameter as optional (a config file may hold it), and say that it is needed."""
     plain, shared = _annotated(hint)
     info = copy.copy(shared)
-    info.help = f"{info.help} [required]" if place.required else info.help
+    info.help = f"{info.help} (required)" if place.required else info.help
     info.show_default = False
     return Annotated[plain | None, info]
 
@@ -166,9 +166,9 @@ def _option(name: str, info: FieldInfo) -> Any:
     help_text = info.description or ""
     if base is bool:
         shown = "on" if info.default else "off"
-        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=f"{help_text} [default: {shown}]")]
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=f"{help_text} (default: {shown})")]
     default = _shown(info)
-    help_text = f"{help_text} [default: {default}]" if default else help_text
+    help_text = f"{help_text} (default: {default})" if default else help_text
     if get_origin(base) is tuple:
         return Annotated[list[str] | None, typer.Option(flag, help=help_text, metavar="TEXT", show_default=False)]
     return Annotated[str | None, typer.Option(flag, help=help_text, metavar=_metavar(base), show_default=False)]

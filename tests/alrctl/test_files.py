@@ -1,0 +1,220 @@
+"""Files are read with clear messages, and written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alrctl import files
+from schemas.errors import DataError, MismatchError, UsageError
+from schemas.labels import LABELS
+from schemas.truth import TRUTH
+
+ROWS = [("a", "red"), ("b", "dark blue"), ("c", None)]
+
+
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_every_dialect_of_a_spreadsheet_gives_the_same_table(
+    tmp_path: Path, mark: str, end: str, encoding: str
+) -> None:
+    lines = [("sample_id", "label"), *((name, label or "") for name, label in ROWS)]
+    path = write_text(tmp_path / "table.csv", "".join(mark.join(line) + end for line in lines), encoding)
+    found = files.read_csv(path)
+    assert found.columns == ["sample_id", "label"]
+    assert found.rows() == ROWS
+
+
+def test_quoted_cells_may_hold_separators_quotes_and_line_breaks(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "t.csv", 'id,comment\n1,"a, ""b"";\nnext line"\n')
+    assert files.read_csv(path).rows() == [("1", 'a, "b";\nnext line')]
+
+
+def test_blank_lines_and_blanks_around_cells_are_left_out(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "t.csv", "\n id , label \n\n 1 , red \n,,\n2, \n\n".replace(",,\n", ",\n"))
+    assert files.read_csv(path).rows() == [("1", "red"), ("2", None)]
+
+
+def test_everything_in_a_csv_stays_text(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "t.csv", "id,label\n007,1e5\n1.0,true\n")
+    found = files.read_csv(path)
+    assert found.dtypes == [pl.String, pl.String]
+    assert found.rows() == [("007", "1e5"), ("1.0", "true")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty; a header line with column names is needed"),
+        ("\n\n", "is empty; a header line with column names is needed"),
+        ("id,label\n", "has a header and no rows"),
+        ("id,label\n1,a\n2\n3,b,c\n", "2 rows not as long as the header of 2 (first: row 3)"),
+        ("id,label,id\n1,a,2\n", "column 'id' stands twice in the header"),
+    ],
+)
+def test_a_csv_that_is_no_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = write_text(tmp_path / "t.csv", text)
+    with pytest.raises(DataError) as refused:
+        files.read_csv(path)
+    assert str(refused.value) == f"{path}: {told}"
+
+
+def test_a_csv_in_another_encoding_is_refused_and_not_guessed(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "t.csv", "id,label\n1,naïve\n", "latin-1")
+    with pytest.raises(DataError, match=r"t\.csv: is no readable UTF-8 text file"):
+        files.read_csv(path)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|'/c calc'!A0", "-2", "@SUM(A1)", "\tx"])
+def test_no_cell_written_for_people_begins_like_a_formula(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    files.write_csv(pl.DataFrame({"comment": [text], "n": [-1]}), path)
+    assert path.read_text().splitlines()[1].lstrip('"').startswith("'")
+    assert path.read_text().strip().endswith(",-1")  # a number is no text
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.text("=+-@a'\"\n,;\té 0", min_size=1, max_size=6), min_size=1, max_size=4))
+def test_what_write_csv_writes_read_csv_reads_again(tmp_path_factory: pytest.TempPathFactory, cells: list[str]) -> None:
+    cells = [text.strip() for text in cells]
+    cells = [text for text in cells if text and not (text[0] == "'" and text[1:2] in tuple("=+-@"))] or ["x"]
+    path = tmp_path_factory.getbasetemp() / "round.csv"
+    files.write_csv(pl.DataFrame({"id": [str(place) for place in range(len(cells))], "text": cells}), path)
+    assert files.read_csv(path)["text"].to_list() == cells
+
+
+def test_a_file_is_put_in_place_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "page.html"
+    with files.writing(path) as beside:
+        beside.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert [one.name for one in path.parent.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("crash"), KeyboardInterrupt(), MismatchError("no")])
+def test_a_failure_while_writing_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, error: BaseException) -> None:
+    path = write_text(tmp_path / "page.html", "old")
+    with pytest.raises(type(error)), files.writing(path) as beside:
+        beside.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_failure_before_anything_was_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), files.writing(tmp_path / "page.html"):
+        raise RuntimeError("crash")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file/page.html", "file/deep/page.html"])
+def test_a_place_below_a_file_is_told_as_not_writable(tmp_path: Path, place: str) -> None:
+    write_text(tmp_path / "file", "here")
+    with pytest.raises(UsageError) as refused, files.writing(tmp_path / place) as beside:
+        beside.write_text("x")
+    assert str(refused.value).startswith(f"{tmp_path / place}: cannot be written (")
+    assert str(refused.value).endswith("); make room, or choose another place with -o")
+    assert (tmp_path / "file").read_text() == "here"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (RuntimeError("I/O error: no room (os error 28)\nmore"), "I/O error: no room (os error 28)"),
+        (pl.exceptions.ComputeError("No space left on device (os error 28)"), "No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_one_line_however_the_library_words_it(tmp_path: Path, error: Exception, reason: str) -> None:
+    with pytest.raises(UsageError) as refused, files.explained_write(tmp_path / "out"):
+        raise error
+    assert str(refused.value).startswith(f"{tmp_path / 'out'}: cannot be written ({reason});")
+
+
+def test_other_failures_while_writing_are_not_taken_for_the_disks(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a bug"), files.explained_write(tmp_path):
+        raise ValueError("a bug")
+    with pytest.raises(MismatchError), files.explained_write(tmp_path):
+        raise MismatchError("ours")
+
+
+def test_each_failure_to_read_is_told_by_its_cause(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing\.csv: no such file$"):
+        files.read_csv(tmp_path / "nothing.csv")
+    with pytest.raises(DataError, match=r"is a directory, not a UTF-8 text file$"):
+        files.read_csv(tmp_path)
+    with pytest.raises(DataError, match=r"is a directory, not a regular file$"):
+        files.sha256(tmp_path)
+    with pytest.raises(DataError, match=r"t: is no readable JSON file \(Expecting value"):
+        files.read_json(write_text(tmp_path / "t", "no json"))
+    with pytest.raises(MismatchError), files.explained_read(tmp_path, "any"):
+        raise MismatchError("ours")
+
+
+def test_yaml_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    flag = tmp_path / "ran"
+    path = write_text(tmp_path / "t.yaml", f"!!python/object/apply:pathlib.Path.touch [!!python/name:x '{flag}']\n")
+    with pytest.raises(DataError, match=r"t\.yaml: is no readable YAML file"):
+        files.read_yaml(path)
+    assert not flag.exists()
+
+
+def test_yaml_and_json_are_written_as_they_are_read(tmp_path: Path) -> None:
+    value = {"names": ["grün", "no", "1"], "ordered": False}
+    files.write_yaml(value, tmp_path / "t.yaml")
+    files.write_json(value, tmp_path / "t.json")
+    assert files.read_yaml(tmp_path / "t.yaml") == files.read_json(tmp_path / "t.json") == value
+    assert "grün" in (tmp_path / "t.yaml").read_text(encoding="utf-8")
+
+
+def test_no_nan_gets_into_a_json_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json({"metric": float("nan")}, tmp_path / "t.json")
+
+
+def test_a_table_carries_its_contract_and_is_read_as_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "truth.parquet"
+    files.write_table(pl.DataFrame({"sample_id": ["a"], "true_label": ["red"]}), path, TRUTH)
+    assert files.read_table(path, TRUTH).rows() == [("a", "red")]
+    with pytest.raises(DataError, match="holds the table 'truth', not 'labels'"):
+        files.read_table(path, LABELS)
+
+
+def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.parquet"
+    frame = pl.DataFrame({"sample_id": ["a"], "label": ["red"], "relabelled": [False]})
+    frame.write_parquet(path, metadata={"alrctl.schema": "labels", "alrctl.schema_version": "9"})
+    with pytest.raises(DataError, match="version 9 of the table 'labels'; this program reads 1"):
+        files.read_table(path, LABELS)
+
+
+def test_a_table_against_its_contract_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="column 'sample_id' has 2 rows repeated"):
+        files.write_table(pl.DataFrame({"sample_id": ["a", "a"], "true_label": ["x", "y"]}), tmp_path / "t", TRUTH)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_label_table_may_be_a_csv_with_its_rows_counted_as_a_person_does(tmp_path: Path) -> None:
+    good = write_text(tmp_path / "good.csv", "sample_id;label\na;red\nb;blue\n")
+    assert files.read_table(good, LABELS).rows() == [("a", "red", False), ("b", "blue", False)]
+    with pytest.raises(DataError, match=r"column 'label' has 1 value empty \(first: row 3\)"):
+        files.read_table(write_text(tmp_path / "bad.csv", "sample_id,label\na,red\nb,\n"), LABELS)
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
+    empty = write_text(tmp_path / "empty", "")
+    assert files.sha256(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    path = write_text(tmp_path / "t", "abc")
+    assert files.sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
