@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -95,6 +95,7 @@ class Workplace:
         Raises:
             UsageError: another process works here, or the place is not writable.
         """
+        made = [parent for parent in self.root.parents if not parent.exists()]  # the deepest first
         with files.explained_write(self.directory):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / "lock")
@@ -110,6 +111,9 @@ class Workplace:
         finally:
             self._leave()
             lock.release()
+            for parent in made:
+                with suppress(OSError):  # it holds something now
+                    parent.rmdir()
 
     def _prepare(self) -> None:
         note = self.root / "identity"

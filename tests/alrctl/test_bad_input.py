@@ -264,3 +264,10 @@ def test_ctrl_c_ends_with_130_and_leaves_no_artifact(work: Path) -> None:
     assert running.returncode == 130, told
     assert told.strip() == "error: interrupted; nothing half-done was left, the same command goes on"
     assert not out.exists()
+
+
+def test_a_refused_stage_leaves_no_empty_folders(alrctl: Alrctl, work: Path) -> None:
+    scores = pl.read_parquet(work / "r1/scores/scores.parquet").with_columns(relabelled=pl.lit(True))
+    scores.write_parquet(work / "scores.parquet")
+    assert alrctl("select", work / "scores.parquet", "-o", work / "deep/er/queue").code == 5
+    assert not (work / "deep").exists()
