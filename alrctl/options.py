@@ -235,7 +235,7 @@ def _merge(
         try:
             arguments["config"] = config.model_validate(merged)
         except ValidationError as error:
-            problems += [_told(problem, flags, source) for problem in error.errors()]
+            problems += _all_told(error, flags, source)
     if problems:
         raise UsageError("; ".join(problems))
     return arguments
@@ -249,6 +249,17 @@ def _as_place(value: Any, place: _Place) -> Any:
 
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
+
+
+def _all_told(error: ValidationError, flags: Mapping[str, Any], source: Path | None) -> list[str]:
+    """Say what is wrong with each option, once an option (one that takes a number or a word breaks two rules)."""
+    by_option = {problem["loc"][:1]: problem for problem in reversed(error.errors())}
+    told = []
+    for place, problem in reversed(by_option.items()):
+        words = [p["ctx"]["expected"] for p in error.errors() if p["loc"][:1] == place and p["type"] == "literal_error"]
+        also = f", or {words[0]}" if words and problem["type"] != "literal_error" else ""
+        told.append(_told(problem, flags, source) + also)
+    return told
 
 
 def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:

@@ -169,74 +169,64 @@ def plan(pipeline: Pipeline) -> list[Step]:
     return steps
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """Where a branch stands before a round: its labels, its network, and the step that made it."""
+
+    labels: Path
+    checkpoint: Path
+    after: str
+
+
 def _branch(pipeline: Pipeline, strategy: str, branch: str, data: Path, labels: Path, truth: Path) -> list[Step]:
     """Return the rounds of one strategy; round 0 evaluates phase 1."""
-    out = pipeline.output
-    known = {"truth": truth, "labels": labels} if pipeline.expert == "oracle" else {}
-    lnl = out / "lnl"
-    first = _name(branch, 0, "eval")
-    judge = {"config": _config(pipeline, "evaluate"), "data": data}
-    steps = [Step(first, evaluate, {**judge, "checkpoint": lnl, "out": out / first, **known}, ("lnl",))]
-    checkpoint, clean, before = lnl, lnl / "clean.parquet", "lnl"
+    standing = _Standing(labels, pipeline.output / "lnl", "lnl")
+    steps = [_judgement(pipeline, branch, 0, data, truth, standing)]
     for number in range(1, pipeline.rounds + 1):
-        scores, queue, relabelled, model, judged = (
-            _name(branch, number, part) for part in ("scores", "queue", "labels", "model", "eval")
-        )
-        shared = {"data": data, "clean": clean}
-        picked = _config(pipeline, "select", strategy=strategy, seed=pipeline.seed + number)
-        answers = (
-            {"oracle": truth}
-            if pipeline.expert == "oracle"
-            else {"answers": out / _name(branch, number, "answers.csv")}
-        )
-        start = checkpoint if pipeline.start_from == "previous" else lnl
-        steps += [
-            Step(
-                scores,
-                score,
-                {
-                    **shared,
-                    "config": _config(pipeline, "score"),
-                    "labels": labels,
-                    "checkpoint": checkpoint,
-                    "out": out / scores,
-                },
-                (before,),
-            ),
-            Step(queue, select, {"config": picked, "scores": out / scores, "out": out / queue}, (scores,)),
-            Step(
-                relabelled,
-                relabel,
-                {
-                    "config": _config(pipeline, "relabel"),
-                    "labels": labels,
-                    "queue": out / queue,
-                    "data": data,
-                    "out": out / relabelled,
-                    **answers,
-                },
-                (queue,),
-                answers=() if "oracle" in answers else (answers["answers"], out / queue / "queue.csv"),
-            ),
-            Step(
-                model,
-                recalibrate,
-                {
-                    **shared,
-                    "config": _config(pipeline, "recalibrate"),
-                    "labels": out / relabelled,
-                    "checkpoint": start,
-                    "out": out / model,
-                },
-                (relabelled,),
-            ),
-        ]
-        labels, checkpoint, before = out / relabelled, out / model, model
-        known = {**known, "labels": labels, "clean": clean} if known else {}
-        steps.append(
-            Step(judged, evaluate, {**judge, "checkpoint": checkpoint, "out": out / judged, **known}, (model,))
-        )
+        more, standing = _round(pipeline, strategy, branch, number, data, truth, standing)
+        steps += more
+        steps.append(_judgement(pipeline, branch, number, data, truth, standing))
     return steps
+
+
+def _judgement(pipeline: Pipeline, branch: str, number: int, data: Path, truth: Path, standing: _Standing) -> Step:
+    """Return the evaluation that ends a round."""
+    name = _name(branch, number, "eval")
+    places = {"data": data, "checkpoint": standing.checkpoint, "out": pipeline.output / name}
+    if pipeline.expert == "oracle":
+        places |= {"truth": truth, "labels": standing.labels, "clean": pipeline.output / "lnl"}
+    return Step(name, evaluate, {"config": _config(pipeline, "evaluate"), **places}, (standing.after,))
+
+
+def _round(
+    pipeline: Pipeline, strategy: str, branch: str, number: int, data: Path, truth: Path, standing: _Standing
+) -> tuple[list[Step], _Standing]:
+    """Return score, select, relabel and recalibrate of one round, and where the branch stands after it."""
+    out, lnl = pipeline.output, pipeline.output / "lnl"
+    names = [_name(branch, number, part) for part in ("scores", "queue", "labels", "model")]
+    scores, queue, labels, model = (out / name for name in names)
+    answers = out / _name(branch, number, "answers.csv")
+    asked_of_file = pipeline.expert == "file"
+    start = standing.checkpoint if pipeline.start_from == "previous" else lnl
+    shared = {"data": data, "clean": lnl}
+    scored = {**shared, "labels": standing.labels, "checkpoint": standing.checkpoint, "out": scores}
+    answered = {"labels": standing.labels, "queue": queue, "data": data, "out": labels}
+    answered |= {"answers": answers} if asked_of_file else {"oracle": truth}
+    trained = {**shared, "labels": labels, "checkpoint": start, "out": model}
+    picked = _config(pipeline, "select", strategy=strategy, seed=pipeline.seed + number)
+    steps = [
+        Step(names[0], score, {"config": _config(pipeline, "score"), **scored}, (standing.after,)),
+        Step(names[1], select, {"config": picked, "scores": scores, "out": queue}, (names[0],)),
+        Step(
+            names[2],
+            relabel,
+            {"config": _config(pipeline, "relabel"), **answered},
+            (names[1],),
+            answers=(answers, queue / "queue.csv") if asked_of_file else (),
+        ),
+        Step(names[3], recalibrate, {"config": _config(pipeline, "recalibrate"), **trained}, (names[2],)),
+    ]
+    return steps, _Standing(labels, model, names[3])
 
 
 def _name(branch: str, number: int, part: str) -> str:

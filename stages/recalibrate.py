@@ -88,17 +88,7 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
     examples = Examples(
         inputs.inputs, inputs.rows[chosen], labels, inputs.val_rows, inputs.val_labels, len(inputs.classes)
     )
-    plan = FitPlan(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        precision=config.precision,
-        device=device,
-        keep_best=len(inputs.val_rows) > 0,
-    )
+    plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
     fitted = fit([inputs.network], examples, PickAll(), plan, report, store)
     best = fitted.history[fitted.best_epoch]
     facts = {

@@ -131,16 +131,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
         inputs.val_labels,
         len(inputs.classes),
     )
-    plan = FitPlan(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        precision=config.precision,
-        device=device,
-    )
+    plan = FitPlan.of(config, device)
     fitted = fit(networks, examples, _picker(config, len(inputs.classes)), plan, report, store)
     clean = _clean(config.method, inputs.sample_ids, fitted.signals)
     last = fitted.history[-1]

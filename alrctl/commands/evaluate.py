@@ -11,15 +11,15 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from alrctl import artifacts, checkpoints, features, figures, files
-from alrctl.checkpoints import CHECKPOINT
+from alrctl import artifacts, figures, files
 from alrctl.console import cell
-from alrctl.dataset import DataSet, need_data, read_data, read_labels
+from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Out
 from alrctl.summary import tell
+from alrctl.trained import need_trained, read_trained
 from schemas.errors import NothingToDoError, UsageError
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
@@ -57,32 +57,20 @@ def evaluate(
 ) -> Outcome:
     """Judge a network."""
     job = Job(session, "evaluate", out, config)
-    samples, classes, pack = need_data(job, data)
-    checkpoint_path = job.need("checkpoint", checkpoint, CHECKPOINT)
+    paths = need_trained(job, data, checkpoint)
     reference_path = job.need("reference", reference or data, LABELS.file_name)
-    quality_paths = _need_quality(job, checkpoint_path, truth, labels, clean)
+    quality_paths = _need_quality(job, paths.checkpoint, truth, labels, clean)
 
     def work(target: Target) -> Summary:
-        dataset = read_data(samples, classes)
-        trained = checkpoints.read(checkpoint_path)
-        trained.metadata.check_classes(dataset.classes.names, str(checkpoint_path))
+        trained = read_trained(paths, config.device, config.precision, target.report)
+        dataset = trained.data
         rows = dataset.rows(config.split)
         if not len(rows):
             raise NothingToDoError(f"the data set has no {config.split} split")
         judged_by = read_labels(reference_path, dataset)[rows]
-        assert pack is not None
-        spec, frozen = trained.metadata.spec, trained.frozen_backbone()
-        inputs = features.network_inputs(spec, frozen, pack, dataset, config.device, config.precision, target.report)
         device = devices.choose(config.device)
-        used = trained.networks()[: 1 if config.networks == "first" else None]
-        found = predict(
-            [network.to(device) for network in used],
-            inputs,
-            torch.from_numpy(rows),
-            device,
-            config.precision,
-            target.report,
-        )
+        used = [network.to(device) for network in trained.networks[: 1 if config.networks == "first" else None]]
+        found = predict(used, trained.inputs, torch.from_numpy(rows), device, config.precision, target.report)
         posterior = found.posterior.numpy().astype(np.float64)
         posterior /= posterior.sum(axis=1, keepdims=True)
         quality = _read_quality(quality_paths, dataset)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import polars as pl
 import torch
 
-from alrctl import checkpoints, features
+from alrctl import checkpoints
 from alrctl.checkpoints import CHECKPOINT
-from alrctl.dataset import need_data, read_data, read_labels
+from alrctl.dataset import read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
 from alrctl.summary import by_class, tell
+from alrctl.trained import need_trained, read_trained
 from schemas.errors import UsageError
 from schemas.history import HISTORY
 from schemas.labels import LABELS
@@ -33,23 +34,15 @@ def recalibrate(
 ) -> Outcome:
     """Retrain on trusted samples."""
     job = Job(session, "recalibrate", out, config)
-    samples, classes, pack = need_data(job, data)
+    paths = need_trained(job, data, checkpoint)
     labels_path = job.need("labels", labels, LABELS.file_name)
-    checkpoint_path = job.need("checkpoint", checkpoint, CHECKPOINT)
-    clean_path = need_clean(job, checkpoint_path, clean)
+    clean_path = need_clean(job, paths.checkpoint, clean)
     if clean_path is None and config.trust == "clean":
-        raise UsageError(f"{checkpoint_path}: which samples were judged clean is not recorded with it; give --clean")
+        raise UsageError(f"{checkpoint}: which samples were judged clean is not recorded with it; give --clean")
 
     def work(target: Target) -> Summary:
-        dataset = read_data(samples, classes)
-        trained = checkpoints.read(checkpoint_path)
-        trained.metadata.check_classes(dataset.classes.names, str(checkpoint_path))
-        assert pack is not None
-        frozen = trained.frozen_backbone()
-        spec = trained.metadata.spec
-        batches = features.network_inputs(
-            spec, frozen, pack, dataset, config.device, config.precision, target.report, config.augmentation
-        )
+        trained = read_trained(paths, config.device, config.precision, target.report, config.augmentation)
+        dataset = trained.data
         table = read_labels(labels_path, dataset)
         index = torch.from_numpy(table["index"].to_numpy().copy())
         train, val = dataset.rows("train"), dataset.rows("val")
@@ -61,14 +54,14 @@ def recalibrate(
             val_rows=torch.from_numpy(val),
             val_labels=index[val],
             classes=dataset.classes.names,
-            network=trained.networks()[0],
-            inputs=batches,
+            network=trained.networks[0],
+            inputs=trained.inputs,
         )
         outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
         target.device = outputs.device
         told = {"stage": "recalibrate", "networks": 1, "config": config.model_dump(mode="json")}
         metadata = trained.metadata.model_copy(update=told)
-        checkpoints.write(target.path(CHECKPOINT), [outputs.network], frozen, metadata)
+        checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
         target.table(pl.DataFrame(outputs.history, infer_schema_length=None), HISTORY)
         return outputs.facts
 

@@ -7,14 +7,13 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
-from alrctl import checkpoints, features
-from alrctl.checkpoints import CHECKPOINT
-from alrctl.dataset import DataSet, need_data, read_data, read_labels
+from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.summary import tell
+from alrctl.trained import need_trained, read_trained
 from schemas.labels import LABELS
 from schemas.scores import SCORES
 from stages import score as stage
@@ -33,24 +32,17 @@ def score(
 ) -> Outcome:
     """Score samples."""
     job = Job(session, "score", out, config)
-    samples, classes, pack = need_data(job, data)
+    paths = need_trained(job, data, checkpoint)
     labels_path = job.need("labels", labels, LABELS.file_name)
-    checkpoint_path = job.need("checkpoint", checkpoint, CHECKPOINT)
-    clean_path = need_clean(job, checkpoint_path, clean)
+    clean_path = need_clean(job, paths.checkpoint, clean)
 
     def work(target: Target) -> Summary:
-        dataset = read_data(samples, classes)
-        trained = checkpoints.read(checkpoint_path)
-        trained.metadata.check_classes(dataset.classes.names, str(checkpoint_path))
+        trained = read_trained(paths, config.device, config.precision, target.report)
+        dataset = trained.data
         rows = dataset.rows(config.split)
         table = read_labels(labels_path, dataset)[rows]
-        assert pack is not None
-        frozen = trained.frozen_backbone()
-        inputs = features.network_inputs(
-            trained.metadata.spec, frozen, pack, dataset, config.device, config.precision, target.report
-        )
         given = table["index"].to_numpy()
-        outputs = stage.run(config, trained.networks(), inputs, torch.from_numpy(rows), given, target.report)
+        outputs = stage.run(config, trained.networks, trained.inputs, torch.from_numpy(rows), given, target.report)
         target.device = outputs.device
         judged = read_clean(clean_path, dataset, rows)
         target.table(_table(dataset, rows, table, judged, outputs), SCORES)

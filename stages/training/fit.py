@@ -21,6 +21,7 @@ from stages.methods import metrics
 from stages.report import Report, Store, Unfinished
 from stages.training.device import Precision, autocast
 from stages.training.inputs import Inputs
+from stages.training.options import TrainingOptions
 from stages.training.picking import Picker
 from stages.training.predict import predict
 from stages.training.randomness import island, torch_generator
@@ -42,6 +43,12 @@ class FitPlan:
     precision: Precision
     device: torch.device
     keep_best: bool = False
+
+    @classmethod
+    def of(cls, options: TrainingOptions, device: torch.device, keep_best: bool = False) -> FitPlan:
+        """Take the plan from a stage's options."""
+        names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "seed", "precision")
+        return cls(**{name: getattr(options, name) for name in names}, device=device, keep_best=keep_best)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def drawn(seed: int, count: int = 40, classes: int = 3) -> tuple[Ints, Floats]:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_one_group_of_all_gives_the_plain_metrics_ties_included(seed: int) -> None:
     label, posterior = drawn(seed)
     one_group = np.zeros(len(label), dtype=np.int64)
@@ -37,7 +37,7 @@ def test_one_group_of_all_gives_the_plain_metrics_ties_included(seed: int) -> No
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_weighing_a_sample_is_repeating_it(seed: int) -> None:
     label, posterior = drawn(seed)
     times = np.random.default_rng(seed).integers(0, 4, len(label))

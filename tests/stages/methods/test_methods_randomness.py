@@ -36,5 +36,5 @@ def test_other_words_or_another_seed_give_another_stream() -> None:
 
 
 def test_streams_are_the_same_on_every_machine() -> None:
-    assert integer(0, "batches", 7) == GOLD1
-    assert numpy_generator(0, "select").integers(1000, size=3).tolist() == GOLD2
+    assert integer(0, "batches", 7) == 126227738
+    assert numpy_generator(0, "select").integers(1000, size=3).tolist() == [479, 896, 992]

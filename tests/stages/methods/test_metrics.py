@@ -27,7 +27,7 @@ def drawn(seed: int, count: int = 60, classes: int = 4) -> tuple[Ints, Floats]:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_overall_metrics_equal_scikit_learns(seed: int) -> None:
     label, posterior = drawn(seed)
     predicted = posterior.argmax(axis=1)
@@ -48,7 +48,7 @@ def test_overall_metrics_equal_scikit_learns(seed: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_metrics_by_class_equal_scikit_learns(seed: int) -> None:
     label, posterior = drawn(seed)
     predicted = posterior.argmax(axis=1)

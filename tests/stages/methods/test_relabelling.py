@@ -118,7 +118,7 @@ def test_an_annotator_who_repeats_has_one_vote() -> None:
     st.lists(st.tuples(st.sampled_from("rgb"), st.sampled_from("abcdef")), min_size=1, unique_by=lambda a: a[1]),
     st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_order_of_annotators_does_not_matter(pairs: list[tuple[str, str]], data: st.DataObject) -> None:
     answers = [answer(label, who) for label, who in pairs]
     assert settle(data.draw(st.permutations(answers))).label == settle(answers).label
@@ -149,7 +149,7 @@ def told(first: list[str], happened: Events) -> tuple[pl.DataFrame, pl.DataFrame
 
 
 @given(first_labels, events)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_sequence_of_decisions_folds_into_the_last_of_each_sample(first: list[str], happened: Events) -> None:
     labels, ledger, now, decided = told(first, happened)
     folded = fold(labels, ledger)
@@ -160,14 +160,14 @@ def test_any_sequence_of_decisions_folds_into_the_last_of_each_sample(first: lis
 
 
 @given(first_labels, events)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_sequence_of_decisions_folds_back(first: list[str], happened: Events) -> None:
     labels, ledger, _, _ = told(first, happened)
     assert before_all(fold(labels, ledger), ledger).equals(labels)
 
 
 @given(first_labels, events, st.integers(0, 25))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_folding_in_two_parts_is_folding_at_once(first: list[str], happened: Events, cut: int) -> None:
     labels, ledger, _, _ = told(first, happened)
     assert fold(fold(labels, ledger[:cut]), ledger[cut:]).equals(fold(labels, ledger))

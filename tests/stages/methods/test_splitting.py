@@ -45,7 +45,7 @@ def test_a_group_and_a_digest_of_the_same_text_are_not_linked() -> None:
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 0.125, 0.2, 0.3]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_no_unit_is_torn_and_every_class_stands_on_both_sides(seed: int, share: float) -> None:
     generator = np.random.default_rng(seed)
     unit = np.repeat(np.arange(60), generator.integers(1, 5, 60))
@@ -57,7 +57,7 @@ def test_no_unit_is_torn_and_every_class_stands_on_both_sides(seed: int, share: 
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_no_unit_is_torn_though_it_holds_several_classes(seed: int) -> None:
     generator = np.random.default_rng(seed)
     unit = generator.integers(0, 30, 120)
@@ -66,7 +66,7 @@ def test_no_unit_is_torn_though_it_holds_several_classes(seed: int) -> None:
     assert not set(unit[held].tolist()) & set(unit[~held].tolist())
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.25, 0.5])
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_singles_are_held_out_in_proportion_to_the_class(share: float) -> None:
     labels = np.repeat([0, 1, 2], [400, 200, 40])
     held = hold_out(labels, np.arange(640), share, 0)
@@ -74,9 +74,9 @@ def test_singles_are_held_out_in_proportion_to_the_class(share: float) -> None:
     assert np.abs(found - share * np.array([400, 200, 40])).max() <= 1
 
 
-@pytest.mark.parametrize("share", [0.3, 0.35, 0.4, 0.45])
+@pytest.mark.parametrize("share", [0.3, 0.4])
 def test_a_share_that_is_no_part_of_one_is_held_out_too(share: float) -> None:
-    held = hold_out(np.repeat([0, 1], 500), np.arange(1000), share, 0)
+    held = hold_out(np.repeat([0, 1], 100), np.arange(200), share, 0)
     assert held.mean() == pytest.approx(share, abs=0.02)
 
 
@@ -89,16 +89,16 @@ def test_classes_smaller_than_the_number_of_folds_are_split_too(size: int, share
 
 def test_grouped_classes_come_near_to_the_proportions() -> None:
     generator = np.random.default_rng(3)
-    unit = np.repeat(np.arange(500), generator.integers(1, 4, 500))
-    labels = (generator.random(500) < 0.2).astype(np.int64)[unit]
+    unit = np.repeat(np.arange(200), generator.integers(1, 4, 200))
+    labels = (generator.random(200) < 0.2).astype(np.int64)[unit]
     held = hold_out(labels, unit, 0.2, 0)
     for index in (0, 1):
         assert held[labels == index].mean() == pytest.approx(0.2, abs=0.03)
 
 
 def test_the_same_seed_holds_out_the_same_and_another_seed_others() -> None:
-    labels = np.repeat([0, 1], 100)
-    first, again, other = (hold_out(labels, np.arange(200), 0.2, seed) for seed in (0, 0, 1))
+    labels = np.repeat([0, 1], 40)
+    first, again, other = (hold_out(labels, np.arange(80), 0.2, seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

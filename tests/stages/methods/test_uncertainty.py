@@ -26,13 +26,13 @@ def posteriors(draw: st.DrawFn) -> Floats:
 
 
 @given(posteriors())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_entropy_equals_scipys(posterior: Floats) -> None:
     np.testing.assert_allclose(uncertainty.entropy(posterior), scipy_entropy(posterior, axis=1), atol=1e-12)
 
 
 @given(posteriors())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_least_confidence_and_margin_equal_a_sorted_row(posterior: Floats) -> None:
     ranked = [sorted(row, reverse=True) for row in posterior.tolist()]
     np.testing.assert_allclose(uncertainty.least_confidence(posterior), [1 - row[0] for row in ranked], atol=1e-12)
@@ -40,7 +40,7 @@ def test_least_confidence_and_margin_equal_a_sorted_row(posterior: Floats) -> No
 
 
 @given(posteriors(), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_order_of_the_classes_does_not_matter(posterior: Floats, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(posterior.shape[1])))
     for measure in (uncertainty.entropy, uncertainty.least_confidence, uncertainty.margin):
@@ -48,7 +48,7 @@ def test_the_order_of_the_classes_does_not_matter(posterior: Floats, data: st.Da
 
 
 @given(posteriors(), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_loss_of_a_given_label_is_its_own_log_posterior_and_never_infinite(
     posterior: Floats, data: st.DataObject
 ) -> None:

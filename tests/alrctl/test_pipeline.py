@@ -1,0 +1,343 @@
+"""A pipeline file is checked as a whole, planned in order, carried out to where an expert is needed, and taken up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from alrctl import files, pipeline
+from schemas.errors import DataError, UsageError
+
+Alrctl = Callable[..., Any]
+TINY: dict[str, Any] = {
+    "ingest": {"image-size": 24},
+    "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
+    "select": {"budget": 6, "pool": "all"},
+    "recalibrate": {"epochs": 1, "batch-size": 16},
+    "evaluate": {"bootstrap": 50},
+}
+ROUND = ["scores", "queue", "labels", "model", "eval"]
+
+
+def write(path: Path, **content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def parse(**content: Any) -> pipeline.Pipeline:
+    return pipeline.parse(content, Path("base"), "pipeline.yaml")
+
+
+def names(**content: Any) -> list[str]:
+    return [step.name for step in pipeline.plan(parse(source="photos", **content))]
+
+
+def steps_of(ran: Any) -> dict[str, str]:
+    found: dict[str, str] = ran.document["summary"]["steps"]
+    return found
+
+
+def state(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(directory)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_defaults_are_two_rounds_of_entropy_with_an_experts_file() -> None:
+    found = parse(source="photos")
+    assert (found.rounds, found.strategies, found.expert, found.seed) == (2, ("entropy",), "file", 0)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    found = pipeline.load(write(tmp_path / "deep/pipeline.yaml", source="../photos", output="work"))
+    assert found.source == tmp_path / "deep/../photos"
+    assert found.output == tmp_path / "deep/work"
+    absolute = pipeline.load(write(tmp_path / "deep/pipeline.yaml", source=str(tmp_path / "photos")))
+    assert absolute.source == tmp_path / "photos"
+    assert absolute.output == tmp_path / "deep"
+
+
+def test_everything_wrong_with_the_file_is_told_at_once() -> None:
+    content = {
+        "sources": "photos",
+        "rounds": -1,
+        "strategies": ["entropie"],
+        "expert": "me",
+        "train-lln": {},
+        "train-lnl": {"epoch": 3, "batch-size": 1},
+        "select": {"budget": "many"},
+        "corrupt": ["symmetric"],
+    }
+    with pytest.raises(UsageError) as refused:
+        parse(**content)
+    text = str(refused.value)
+    assert text.startswith("pipeline.yaml: ")
+    assert "\n" not in text
+    for told in (
+        "unknown key 'sources'; did you mean 'source'?",
+        "unknown key 'train-lln'; did you mean 'train-lnl'?",
+        "train-lnl.epoch: unknown option; did you mean 'epochs'?",
+        "train-lnl.batch-size: '1': Input should be greater than or equal to 2",
+        "select.budget: 'many': Input should be a valid integer",
+        "corrupt: must hold `option: value` lines",
+        "source: Field required",
+        "rounds: Input should be greater than or equal to 0",
+        "strategies.0: Input should be",
+        "expert: Input should be 'oracle' or 'file'",
+    ):
+        assert told in text
+
+
+def test_a_section_may_be_empty_and_options_be_written_with_either_line() -> None:
+    found = parse(source="photos", corrupt=None, **{"train-lnl": {"batch_size": 8}, "recalibrate": {"batch-size": 4}})
+    assert found.sections["corrupt"] == {}
+    by_name = {step.name: step.arguments["config"] for step in pipeline.plan(found)}
+    assert by_name["noisy"].rate == 0.4
+    assert (by_name["lnl"].batch_size, by_name["r1/model"].batch_size) == (8, 4)
+
+
+@pytest.mark.parametrize("text", ["- source\n", "", "photos\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pipeline.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"pipeline\.yaml: must hold `name: value` lines, at least `source: PATH`"):
+        pipeline.load(tmp_path / "pipeline.yaml")
+    with pytest.raises(DataError, match=r"no\.yaml: no such file"):
+        pipeline.load(tmp_path / "no.yaml")
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+def test_one_strategy_has_its_rounds_at_the_top() -> None:
+    wanted = ["data", "lnl", "r0/eval"] + [f"r{number}/{part}" for number in (1, 2) for part in ROUND]
+    assert names(rounds=2) == wanted
+
+
+def test_several_strategies_share_phase_1_and_get_a_branch_each() -> None:
+    found = names(rounds=1, strategies=["entropy", "random"], corrupt={"rate": 0.2})
+    branches = [
+        f"{name}/{place}" for name in ("entropy", "random") for place in ["r0/eval", *(f"r1/{p}" for p in ROUND)]
+    ]
+    assert found == ["data", "noisy", "lnl", *branches]
+
+
+def test_no_rounds_are_phase_1_and_its_evaluation() -> None:
+    assert names(rounds=0) == ["data", "lnl", "r0/eval"]
+
+
+def test_a_source_that_is_ingested_is_not_ingested_again(finished: Path) -> None:
+    found = pipeline.plan(parse(source=str(finished / "data"), rounds=0))
+    assert [step.name for step in found] == ["lnl", "r0/eval"]
+    assert found[0].arguments["data"] == finished / "data"
+
+
+def test_each_step_reads_what_the_one_before_wrote() -> None:
+    found = {step.name: step for step in pipeline.plan(parse(source="photos", rounds=2, corrupt={}))}
+    written = {step.arguments["out"]: name for name, step in found.items()}
+    for name, step in found.items():
+        read = {
+            written[place]
+            for role, value in step.arguments.items()
+            if role != "out" and isinstance(value, Path)
+            for place in (value, value.parent)
+            if place in written
+        }
+        for other in read:
+            assert list(found).index(other) < list(found).index(name), f"{name} reads {other}"
+    assert found["r1/scores"].arguments["labels"] == Path("base/noisy")
+    assert found["r2/scores"].arguments["labels"] == Path("base/r1/labels")
+    assert found["r2/scores"].arguments["checkpoint"] == Path("base/r1/model")
+    assert found["r2/model"].arguments["checkpoint"] == Path("base/r1/model")
+    assert found["r2/model"].arguments["clean"] == Path("base/lnl/clean.parquet")
+
+
+def test_every_round_may_begin_from_phase_1_again() -> None:
+    found = {step.name: step for step in pipeline.plan(parse(source="photos", start_from="lnl", rounds=2))}
+    assert found["r2/model"].arguments["checkpoint"] == Path("base/lnl")
+    assert found["r2/scores"].arguments["checkpoint"] == Path("base/r1/model")
+
+
+def test_the_seed_is_that_of_every_stage_that_has_none_of_its_own() -> None:
+    content = {"source": "photos", "rounds": 2, "seed": 7, "corrupt": {"seed": 3}}
+    found = {step.name: step.arguments["config"] for step in pipeline.plan(parse(**content))}
+    assert (found["data"].seed, found["noisy"].seed, found["lnl"].seed, found["r1/model"].seed) == (7, 3, 7, 7)
+    assert found["r1/queue"].seed != found["r2/queue"].seed, "random choice differs from round to round"
+
+
+@pytest.mark.parametrize("expert", ["oracle", "file"])
+def test_only_the_oracle_knows_the_truth(expert: str) -> None:
+    found = {step.name: step for step in pipeline.plan(parse(source="photos", corrupt={}, expert=expert, rounds=1))}
+    relabel, judged = found["r1/labels"], found["r1/eval"]
+    if expert == "oracle":
+        assert relabel.arguments["oracle"] == judged.arguments["truth"] == Path("base/noisy")
+        assert not relabel.answers
+    else:
+        assert relabel.arguments["answers"] == Path("base/r1/answers.csv")
+        assert "truth" not in judged.arguments
+        assert relabel.answers == (Path("base/r1/answers.csv"), Path("base/r1/queue/queue.csv"))
+
+
+def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
+    given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
+    step = pipeline.Step("r1/labels", print, {}, answers=(given, queue))  # type: ignore[arg-type]
+    assert pipeline.answers_file(step) is None
+    queue.write_text("sample_id,label\na,\nb,\n")
+    assert pipeline.answers_file(step) is None
+    queue.write_text("sample_id;label\na;red\nb;\n")
+    assert pipeline.answers_file(step) == queue
+    given.write_text("sample_id,label\na,red\n")
+    assert pipeline.answers_file(step) == given
+
+
+# --- carried out -----------------------------------------------------------------------------------------------------
+
+
+def fill_in(queue: Path, out: Path) -> None:
+    """Answer as an expert with a spreadsheet does: the class that stands in the image's name."""
+    asked = files.read_csv(queue)
+    told = asked["sample_id"].str.split("/").list.first()
+    asked.with_columns(label=told, annotator=pl.lit("dr")).write_csv(out, separator=";", line_terminator="\r\n")
+
+
+def test_a_run_waits_for_the_expert_and_goes_on_with_either_file(alrctl: Alrctl, photos: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "pipeline.yaml", source=str(photos), output="work", rounds=2, expert="file", **TINY)
+    work = tmp_path / "work"
+    first = alrctl("run", file)
+    assert first.code == 0, first.err
+    queue = work / "r1/queue/queue.csv"
+    assert f"fill in column 'label' of {queue}" in first.out
+    assert f"save it there or as {work / 'r1/answers.csv'}, and give the same command again" in first.out
+    before = state(work)
+    again = alrctl("run", file, "--json")
+    assert again.document["status"] == "unchanged"
+    assert again.document["summary"]["waiting_for"] == str(work / "r1/answers.csv")
+    assert set(steps_of(again).values()) == {"unchanged"}
+    assert list(steps_of(again)) == ["data", "lnl", "r0/eval", "r1/scores", "r1/queue"]
+    assert state(work) == before
+
+    fill_in(queue, work / "r1/answers.csv")
+    second = alrctl("run", file, "--json")
+    assert second.code == 0, second.err
+    assert {name for name, status in steps_of(second).items() if status == "done"} == {
+        "r1/labels",
+        "r1/model",
+        "r1/eval",
+        "r2/scores",
+        "r2/queue",
+    }
+    assert second.document["summary"]["waiting_for"] == str(work / "r2/answers.csv")
+
+    fill_in(work / "r2/queue/queue.csv", work / "r2/queue/queue.csv")
+    third = alrctl("run", file, "--json")
+    assert third.code == 0, third.err
+    assert third.document["summary"]["waiting_for"] is None
+    assert steps_of(third)["r2/labels"] == steps_of(third)["r2/eval"] == "done"
+    ledger = pl.read_parquet(work / "r2/labels/ledger.parquet")
+    assert ledger["round"].to_list() == [1] * 6 + [2] * 6
+    assert set(ledger["source_file"]) == {"answers.csv", "queue.csv"}
+    rounds = third.document["summary"]["rounds"]
+    assert [(row["round"], row["labels_bought"]) for row in rounds] == [("0", 0), ("1", 6), ("2", 12)]
+
+    before = state(work)
+    last = alrctl("run", file, "--json")
+    assert last.document["status"] == "unchanged"
+    assert set(steps_of(last).values()) == {"unchanged"}
+    assert state(work) == before
+
+
+@pytest.fixture(scope="module")
+def carried_out(alrctl: Alrctl, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two strategies, one round, an oracle, on a copy of an ingested data set. Not to be changed."""
+    base = tmp_path_factory.mktemp("pipeline")
+    shutil.copytree(finished / "data", base / "data")
+    content = {"strategies": ["entropy", "random"], "rounds": 1, "expert": "oracle", "corrupt": {"rate": 0.4}, **TINY}
+    write(base / "pipeline.yaml", source="data", output="work", **content)
+    ran = alrctl("run", base / "pipeline.yaml", "--json")
+    assert ran.code == 0, ran.err
+    (base / "ran.json").write_text(ran.out)
+    return base
+
+
+def test_two_strategies_are_carried_out_and_compared(carried_out: Path) -> None:
+    document = json.loads((carried_out / "ran.json").read_text())
+    assert document["status"] == "done"
+    steps = document["summary"]["steps"]
+    assert set(steps.values()) == {"done"}
+    for name in steps:
+        assert (carried_out / "work" / name / "manifest.json").is_file()
+    rows = document["summary"]["rounds"]
+    assert [(row["branch"], row["round"], row["labels_bought"]) for row in rows] == [
+        ("entropy", "0", 0),
+        ("entropy", "1", 6),
+        ("random", "0", 0),
+        ("random", "1", 6),
+    ]
+    assert rows[0]["balanced_accuracy"] == rows[2]["balanced_accuracy"], "both begin with the same network"
+    assert all(0 <= row["label_accuracy"] <= 1 for row in rows)
+    assert rows[1]["errors_mended"] is not None
+
+
+def test_a_second_run_has_nothing_to_do(alrctl: Alrctl, carried_out: Path) -> None:
+    before = state(carried_out)
+    ran = alrctl("run", carried_out / "pipeline.yaml")
+    assert ran.code == 0
+    lines = [line.split() for line in ran.out.splitlines() if line.startswith("  ")]
+    assert [line[1] for line in lines] == ["unchanged"] * 14
+    assert "balanced accuracy" in ran.out
+    assert state(carried_out) == before
+
+
+def test_a_dry_run_names_what_would_run_and_writes_nothing(alrctl: Alrctl, carried_out: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(carried_out, tmp_path / "copy")
+    (copy / "work/random/r1/queue/queue.parquet").unlink()
+    before = state(copy)
+    ran = alrctl("run", copy / "pipeline.yaml", "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["status"] == "would run"
+    would = [name for name, status in steps_of(ran).items() if status == "would run"]
+    assert would == [f"random/r1/{part}" for part in ("queue", "labels", "model", "eval")]
+    shown = alrctl("run", copy / "pipeline.yaml", "--dry-run").out
+    assert "would run (after random/r1/queue)" in shown
+    assert state(copy) == before
+
+
+def test_a_dry_run_of_a_new_pipeline_names_every_step(alrctl: Alrctl, photos: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "pipeline.yaml", source=str(photos), output="work", expert="oracle", rounds=1, **TINY)
+    ran = alrctl("run", file, "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+    assert steps_of(ran) == dict.fromkeys(["data", "lnl", "r0/eval", *(f"r1/{part}" for part in ROUND)], "would run")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+def test_only_what_a_change_reaches_is_run_again(alrctl: Alrctl, carried_out: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(carried_out, tmp_path / "copy")
+    content = yaml.safe_load((copy / "pipeline.yaml").read_text())
+    write(copy / "pipeline.yaml", **content | {"strategies": ["entropy"], "recalibrate": {"epochs": 2}})
+    ran = alrctl("run", copy / "pipeline.yaml", "--json")
+    assert ran.code == 0, ran.err
+    done = {name for name, status in steps_of(ran).items() if status == "unchanged"}
+    assert done == {"noisy", "lnl"}, "one strategy has no branch: its rounds are new, and phase 1 is kept"
+
+
+def test_an_error_names_the_step_and_keeps_its_exit_code(alrctl: Alrctl, tmp_path: Path, photos: Path) -> None:
+    shutil.copytree(photos / "red", tmp_path / "photos/red")
+    file = write(tmp_path / "pipeline.yaml", source="photos", output="work", **TINY)
+    ran = alrctl("run", file)
+    assert ran.code == 3
+    assert ran.err.startswith("error: data: ")
+    assert "has one class ('red')" in ran.err
+    assert alrctl("run", tmp_path / "pipelines.yaml").code == 3
+    assert alrctl("run", write(tmp_path / "bad.yaml", source="photos", round=3)).code == 2

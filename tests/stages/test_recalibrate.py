@@ -1,0 +1,158 @@
+"""Recalibrate learns from the trusted samples under their labels now, and from nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from schemas.checkpoint import NetworkSpec
+from schemas.errors import NothingToDoError
+from schemas.history import HISTORY
+from stages.recalibrate import RecalibrateConfig, RecalibrateInputs, RecalibrateOutputs, run, trusted
+from stages.report import NoStore, Report, SilentReport
+from stages.training.inputs import FeatureInputs
+from stages.training.network import build_network
+
+CPU, CLASSES = torch.device("cpu"), ("red", "green", "blue")
+JUDGED = np.array([1, 1, 0, 0, -1, -1], dtype=np.int8)
+RELABELLED = np.array([False, True, False, True, False, True])
+
+
+@pytest.mark.parametrize(
+    ("trust", "places"), [("clean", [0, 1, 3, 4, 5]), ("relabelled", [1, 3, 5]), ("all", [0, 1, 2, 3, 4, 5])]
+)
+def test_trusted_are_those_that_the_option_says(
+    trust: Literal["clean", "relabelled", "all"], places: list[int]
+) -> None:
+    assert trusted(trust, JUDGED, RELABELLED).tolist() == places
+
+
+def test_without_a_judgement_the_whole_training_set_is_trusted() -> None:
+    none = np.full(6, -1, dtype=np.int8)
+    assert trusted("clean", none, np.zeros(6, dtype=bool)).tolist() == list(range(6))
+
+
+class Seen(FeatureInputs):
+    """Features that remember which rows were learnt from."""
+
+    def __init__(self, features: Tensor) -> None:
+        super().__init__(features, CPU)
+        self.learnt: set[int] = set()
+
+    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+        if generator is not None:
+            self.learnt |= set(rows.tolist())
+        return super().batch(rows, generator)
+
+
+def head() -> nn.Module:
+    colours = {"mean": (0.5,) * 3, "std": (0.2,) * 3}
+    shape = {"backbone": "test_resnet", "train": "head", "hidden": 4, "dropout": 0.0, "image_size": 16}
+    return build_network(NetworkSpec.model_validate(shape | colours | {"feature_width": 5}), 3, 0, 1)
+
+
+def inputs(**changed: Any) -> RecalibrateInputs:
+    """Thirty training samples at rows 10 to 39 and nine to validate by at rows 0 to 8."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(40) % 3
+    features = torch.randn(40, 5, generator=generator)
+    features[:, :3] += 2 * torch.nn.functional.one_hot(labels)
+    usual: dict[str, Any] = {
+        "rows": torch.arange(10, 40),
+        "labels": labels[10:],
+        "judged_clean": np.tile(np.array([1, 1, 0], dtype=np.int8), 10)[np.argsort(np.arange(30) % 7, kind="stable")],
+        "relabelled": np.arange(30) % 5 == 0,
+        "val_rows": torch.arange(9),
+        "val_labels": labels[:9],
+        "classes": CLASSES,
+        "network": head(),
+        "inputs": Seen(features),
+    }
+    return RecalibrateInputs(**(usual | changed))
+
+
+def recalibrate(given: RecalibrateInputs, report: Report | None = None, **options: Any) -> RecalibrateOutputs:
+    usual = {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "precision": "float32", "device": "cpu"}
+    return run(RecalibrateConfig.model_validate(usual | options), given, report or SilentReport(), NoStore())
+
+
+@pytest.mark.parametrize("trust", ["clean", "relabelled", "all"])
+def test_only_trusted_samples_are_learnt_from(trust: Literal["clean", "relabelled", "all"]) -> None:
+    given = inputs()
+    found = recalibrate(given, trust=trust)
+    expected = given.rows.numpy()[trusted(trust, given.judged_clean, given.relabelled)]
+    assert isinstance(given.inputs, Seen)
+    assert given.inputs.learnt == set(expected.tolist())
+    assert found.facts["trusted"] == len(expected)
+    assert found.facts["relabelled"] == 6
+    assert sum(found.facts["trusted_by_class"].values()) == len(expected)
+
+
+def test_samples_are_learnt_under_their_labels_now() -> None:
+    turned = (inputs().labels + 1) % 3
+    given = inputs(labels=turned, judged_clean=np.ones(30, dtype=np.int8), val_labels=(torch.arange(9) + 1) % 3)
+    found = recalibrate(given, epochs=10)
+    assert found.facts["val_macro_f1"] > 0.7
+    assert recalibrate(inputs(labels=turned), epochs=10).facts["val_macro_f1"] < 0.5
+
+
+def test_the_network_given_is_fine_tuned_and_not_begun_anew() -> None:
+    given, other = inputs(), inputs()
+    with torch.no_grad():
+        for parameter in other.network.parameters():
+            parameter.add_(1)
+    before = {name: tensor.clone() for name, tensor in given.network.state_dict().items()}
+    found, moved = recalibrate(given, epochs=1, learning_rate=1e-9), recalibrate(other, epochs=1, learning_rate=1e-9)
+    assert found.network is given.network
+    for name, tensor in found.network.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=1e-6)
+    assert moved.history[0]["train_loss"] != found.history[0]["train_loss"]
+
+
+def test_the_best_epoch_by_validation_macro_f1_is_told() -> None:
+    found = recalibrate(inputs(), epochs=6, learning_rate=2.0)
+    scores = [row["val_macro_f1"] for row in found.history]
+    assert found.facts["best_epoch"] == scores.index(max(scores)) + 1
+    assert found.facts["val_macro_f1"] == max(scores)
+
+
+def test_without_a_validation_split_the_last_epoch_stands() -> None:
+    found = recalibrate(inputs(val_rows=torch.arange(0), val_labels=torch.arange(0)))
+    assert found.facts["best_epoch"] == 3
+    assert found.facts["val_macro_f1"] is None
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_trusted_samples_are_nothing_to_do_and_the_mend_is_said(count: int) -> None:
+    given = inputs(judged_clean=np.zeros(30, dtype=np.int8), relabelled=np.arange(30) < count)
+    with pytest.raises(NothingToDoError) as caught:
+        recalibrate(given)
+    assert str(caught.value) == "fewer than two samples are trusted; relabel some first, or use --trust all"
+
+
+def test_a_class_without_a_trusted_sample_is_warned_of(report: Report, heard: list[str]) -> None:
+    given = inputs()
+    not_blue = (given.labels != 2).numpy()
+    given = inputs(judged_clean=not_blue.astype(np.int8), relabelled=np.zeros(30, dtype=bool))
+    found = recalibrate(given, report)
+    assert heard == ["no trusted sample of blue: the network cannot learn it; relabel some of it first"]
+    assert found.facts["trusted_by_class"]["blue"] == 0
+    assert recalibrate(inputs(), report).facts["trusted"] > 0
+    assert len(heard) == 1
+
+
+def test_the_history_keeps_its_contract_and_the_same_seed_gives_the_same() -> None:
+    found, again = recalibrate(inputs()), recalibrate(inputs())
+    table = HISTORY.make({name: [row[name] for row in found.history] for name in HISTORY.schema.column_names()})
+    assert table["epoch"].to_list() == [0, 1, 2]
+    assert found.history == again.history
+    assert found.device == "cpu"
+
+
+def test_by_default_it_takes_half_the_epochs_of_phase_one() -> None:
+    assert RecalibrateConfig().epochs == 25
+    assert RecalibrateConfig().trust == "clean"

@@ -1,0 +1,216 @@
+"""Phase 1: the judgement and the signals come from the training pass itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from pydantic import ValidationError
+
+from schemas.checkpoint import NetworkSpec
+from schemas.clean import CLEAN
+from schemas.errors import DataError
+from schemas.history import HISTORY
+from schemas.signals import SIGNALS
+from stages.report import NoStore, Report, SilentReport
+from stages.train_lnl import TrainLnlConfig, TrainLnlInputs, TrainLnlOutputs, run
+from stages.training.network import Head, Network, build_backbone
+
+CLASSES = ("red", "green", "blue")
+NAMES = [f"s{number}" for number in range(30)]
+TINY: dict[str, Any] = {"epochs": 7, "batch_size": 10, "learning_rate": 0.1, "num_gradual": 2, "train": "head"}
+FIXED = {"device": "cpu", "precision": "float32"}
+
+
+def spec(**changed: Any) -> NetworkSpec:
+    shape = {"backbone": "test_resnet", "train": "head", "hidden": 4, "dropout": 0.0, "image_size": 16}
+    colours = {"mean": (0.5,) * 3, "std": (0.2,) * 3, "feature_width": 5}
+    return NetworkSpec.model_validate(shape | colours | changed)
+
+
+def inputs(**changed: Any) -> TrainLnlInputs:
+    """Thirty training samples at rows 10 to 39, a fifth of them mislabelled, and ten to validate by."""
+    true = torch.arange(40) % 3
+    features = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    features[:, :3] += 2 * torch.nn.functional.one_hot(true)
+    given = torch.where(torch.arange(40) % 5 == 0, (true + 1) % 3, true)
+    usual: dict[str, Any] = {
+        "sample_ids": NAMES,
+        "rows": torch.arange(10, 40),
+        "labels": given[10:],
+        "val_rows": torch.arange(10),
+        "val_labels": true[:10],
+        "classes": CLASSES,
+        "images": None,
+        "features": features,
+        "spec": spec(),
+        "backbone_weights": {},
+    }
+    return TrainLnlInputs(**(usual | changed))
+
+
+def train(given: TrainLnlInputs | None = None, report: Report | None = None, **options: Any) -> TrainLnlOutputs:
+    config = TrainLnlConfig.model_validate(TINY | FIXED | options)
+    return run(config, given or inputs(), report or SilentReport(), NoStore())
+
+
+@pytest.mark.parametrize("method", ["coteaching", "coteaching-vog"])
+def test_judged_clean_is_network_ones_pick_in_the_last_epoch(method: str) -> None:
+    found = train(method=method, forget_rate=0.3)
+    signals = SIGNALS.check(found.signals, "signals")
+    last = signals.filter((pl.col("epoch") == 6) & (pl.col("network") == 1))
+    assert found.clean["sample_id"] == last["sample_id"].to_list() == NAMES
+    assert found.clean["judged_clean"] == last["kept"].to_list()
+    assert found.facts["judged_clean"] == sum(found.clean["judged_clean"]) == last["kept"].sum()
+    assert 0 < last["kept"].sum() < 30
+    CLEAN.make(found.clean)
+
+
+def test_certainty_is_the_share_of_picks_over_the_last_five_epochs_and_both_networks() -> None:
+    found = train(method="coteaching", forget_rate=0.3)
+    by_sample = found.signals.filter(pl.col("epoch") >= 2).group_by("sample_id", maintain_order=True)
+    assert found.clean["certainty"] == pytest.approx(by_sample.agg(pl.col("kept").mean())["kept"].to_list())
+
+
+def test_certainty_of_a_short_training_is_over_all_its_epochs() -> None:
+    found = train(method="coteaching", forget_rate=0.3, epochs=3)
+    by_sample = found.signals.group_by("sample_id", maintain_order=True).agg(pl.col("kept").mean())
+    assert found.clean["certainty"] == pytest.approx(by_sample["kept"].to_list())
+
+
+def test_cross_entropy_makes_no_judgement_and_one_network(report: Report, heard: list[str]) -> None:
+    found = train(report=report, method="cross-entropy")
+    clean = CLEAN.make(found.clean)
+    assert len(found.networks) == 1
+    assert clean["judged_clean"].null_count() == clean["certainty"].null_count() == 30
+    assert found.facts["judged_clean"] is None
+    assert set(found.signals["network"]) == {1}
+    assert found.signals["kept"].all()
+    assert heard == []
+
+
+def test_signals_have_a_row_a_sample_epoch_and_network() -> None:
+    signals = SIGNALS.check(train(method="coteaching-vog", forget_rate=0.3).signals, "signals")
+    assert signals.height == 30 * 7 * 2
+    assert signals.group_by("epoch", "network").agg(pl.col("sample_id").n_unique())["sample_id"].unique().to_list() == [
+        30
+    ]
+    torch.testing.assert_close(
+        torch.tensor(signals["p_given"].to_list()),
+        torch.exp(-torch.tensor(signals["loss"].to_list())),
+        atol=1e-5,
+        rtol=0,
+    )
+    right = signals.filter(pl.col("margin") > 0)
+    assert (right["p_given"] > 1 / 3).all()
+
+
+def test_variance_of_gradients_is_null_until_five_epochs_are_seen_and_in_other_methods() -> None:
+    with_vog = train(method="coteaching-vog", forget_rate=0.3).signals
+    known = with_vog.filter(pl.col("variance_of_gradients").is_not_null())
+    assert set(known["epoch"]) == {5, 6}
+    assert known.height == 30 * 2 * 2
+    assert train(method="coteaching", forget_rate=0.3).signals["variance_of_gradients"].null_count() == 420
+
+
+def test_history_keeps_its_contract() -> None:
+    found = train(method="coteaching-vog")
+    table = HISTORY.make({name: [row[name] for row in found.history] for name in HISTORY.schema.column_names()})
+    assert table["epoch"].to_list() == list(range(7))
+    assert found.facts["estimated_noise_rate"] == table["noise_rate_estimate"][-1] is not None
+
+
+def test_an_auto_forget_rate_ends_at_the_estimate_and_a_given_one_at_itself() -> None:
+    auto, given_rate = train(method="coteaching").history[-1], train(method="coteaching", forget_rate=0.3).history[-1]
+    assert auto["forget_rate"] == auto["noise_rate_estimate"]
+    assert given_rate["forget_rate"] == 0.3
+    assert given_rate["noise_rate_estimate"] is None
+
+
+def test_a_class_that_vanished_is_warned_of(report: Report, heard: list[str]) -> None:
+    labels = inputs().labels.clone()
+    labels[labels == 2] = 0
+    labels[4] = 2  # one sample, and it looks like another class
+    found = train(inputs(labels=labels), report, method="coteaching", forget_rate=0.2)
+    assert found.facts["kept_share_by_class"]["blue"] == 0
+    assert heard == [
+        "no sample of blue was judged clean in the last epoch: the class is treated as noise; "
+        "look at it first (select --pool noisy), or use a lower --forget-rate"
+    ]
+
+
+def test_a_class_without_samples_is_not_called_vanished(report: Report, heard: list[str]) -> None:
+    found = train(inputs(labels=inputs().labels.clamp(max=1)), report, method="coteaching", forget_rate=0.1)
+    assert found.facts["kept_share_by_class"]["blue"] is None
+    assert heard == []
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_another() -> None:
+    first, again, other = (train(method="coteaching-vog", forget_rate=0.3, seed=seed) for seed in (0, 0, 1))
+    assert first.signals.equals(again.signals)
+    assert first.history == again.history
+    assert not first.signals.equals(other.signals)
+
+
+def test_the_two_networks_begin_apart_and_stay_apart() -> None:
+    found = train(method="coteaching", forget_rate=0.0, epochs=1)
+    one, two = (network.state_dict()["last.weight"] for network in found.networks)
+    assert not torch.equal(one, two)
+
+
+def test_heads_standardise_by_the_training_samples_alone() -> None:
+    given = inputs()
+    assert given.features is not None
+    network = train(given, method="cross-entropy", epochs=1).networks[0]
+    assert isinstance(network, Head)
+    torch.testing.assert_close(network.shift, given.features[given.rows].mean(dim=0))
+
+
+def test_a_whole_network_begins_from_the_weights_given() -> None:
+    images = torch.randint(0, 256, (40, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    shape = spec(train="all", hidden=0, feature_width=96)
+    weights = dict(build_backbone("test_resnet", 123).state_dict())
+    given = inputs(images=images, features=None, spec=shape, backbone_weights=weights)
+    found = train(given, method="coteaching", epochs=1, learning_rate=1e-9, train="all", batch_size=30)
+    for network in found.networks:
+        assert isinstance(network, Network)
+        for name, parameter in network.backbone.named_parameters():
+            torch.testing.assert_close(parameter.detach(), weights[name], rtol=0, atol=1e-6)
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    images = torch.zeros((40, 16, 16, 3), dtype=torch.uint8)
+    given = inputs(
+        images=images, features=None, spec=spec(train="all", feature_width=96), backbone_weights={"x": torch.zeros(1)}
+    )
+    with pytest.raises(DataError, match=r"^--weights: the weights do not fit \(missing: .* more; unknown: x\)$"):
+        train(given, method="cross-entropy", train="all")
+
+
+@pytest.mark.parametrize("rate", ["auto", 0, 0.0, 0.3, 0.99])
+def test_a_forget_rate_is_auto_or_a_share(rate: float | str) -> None:
+    assert TrainLnlConfig.model_validate({"forget_rate": rate}).forget_rate == rate
+
+
+@pytest.mark.parametrize("rate", [1.0, 1, 1.5, -0.1, float("nan"), float("inf"), "half", None])
+def test_a_forget_rate_that_is_no_share_is_refused(rate: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainLnlConfig.model_validate({"forget_rate": rate})
+    if isinstance(rate, int | float):
+        assert "must be auto, or a share from 0 to below 1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"method": "sce"}, {"num_gradual": 0}, {"exponent": 0}, {"mix_ratio": 1.1}, {"dropout": 1.0}, {"hidden": -1}],
+)
+def test_an_option_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainLnlConfig.model_validate(wrong)
+
+
+@pytest.mark.parametrize(("options", "width"), [({}, 0), ({"train": "head"}, 256), ({"train": "head", "hidden": 7}, 7)])
+def test_heads_on_a_frozen_backbone_have_a_hidden_layer_of_their_own(options: dict[str, Any], width: int) -> None:
+    assert TrainLnlConfig.model_validate(options).hidden_width == width
