@@ -1,0 +1,367 @@
+"""The commands that look into files, and the help of all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from PIL import Image
+
+from alrctl import __version__
+from alrctl.app import COMMANDS, load
+from schemas.tables import TABLES
+
+Alrctl = Callable[..., Any]
+NAMES = [entry.name for entry in COMMANDS]
+
+
+def state(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(directory)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def in_one_line(text: str) -> str:
+    """Take the frames and line breaks out of a help page."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_commands_is_in_the_order_of_the_chain_and_says_what_each_does(alrctl: Alrctl) -> None:
+    shown = in_one_line(alrctl("--help").out)
+    places = [shown.index(f" {entry.name} {entry.help}") for entry in COMMANDS]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_an_example(alrctl: Alrctl, name: str) -> None:
+    ran = alrctl(name, "--help")
+    assert ran.code == 0
+    entry = next(entry for entry in COMMANDS if entry.name == name)
+    shown = in_one_line(ran.out)
+    assert f"Usage: root {name}" in shown or f"{name} [OPTIONS]" in shown
+    assert entry.help in shown
+    module = sys.modules[entry.module]
+    assert f"Example: {module.EXAMPLE}" in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_is_of_its_command_and_names_only_options_there_are(name: str) -> None:
+    command = load(name)
+    words = shlex.split(sys.modules[next(entry.module for entry in COMMANDS if entry.name == name)].EXAMPLE)
+    assert words[:2] == ["alrctl", name]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in words if word.startswith("-")} <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_described(name: str) -> None:
+    bare = [parameter.name for parameter in load(name).params if not getattr(parameter, "help", None)]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_can_answer_in_json(name: str) -> None:
+    assert "--json" in {option for parameter in load(name).params for option in parameter.opts}
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    script = "import sys; from alrctl.app import app\ntry: app(['--help'])\nexcept SystemExit: pass\n"
+    script += "assert not [name for name in sys.modules if name in {'torch', 'polars', 'timm'}], 'slow'"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_version_is_printed(alrctl: Alrctl) -> None:
+    assert alrctl("--version").out == f"alrctl {__version__}\n"
+
+
+# --- schema ----------------------------------------------------------------------------------------------------------
+
+
+def test_all_tables_are_listed(alrctl: Alrctl) -> None:
+    shown = in_one_line(alrctl("schema").out)
+    for name, contract in TABLES.items():
+        assert f"{name} {contract.version} {' '.join((contract.schema.__doc__ or '').split())}"[:60] in shown
+    assert set(alrctl("schema", "--json").document) == set(TABLES)
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_tables_columns_are_told_with_all_that_a_replacement_needs(alrctl: Alrctl, name: str) -> None:
+    contract = TABLES[name]
+    document = alrctl("schema", name, "--json").document
+    assert list(document) == [name]
+    assert [column["name"] for column in document[name]["columns"]] == contract.schema.column_names()
+    for column in document[name]["columns"]:
+        assert column["optional"] == (column["name"] in contract.optional)
+        assert column["nullable"] == contract.schema.columns()[column["name"]].nullable
+    shown = in_one_line(alrctl("schema", f"{name}.parquet").out)
+    assert f"{name}, version {contract.version}" in shown
+    assert all(f" {column} " in shown for column in contract.schema.column_names())
+
+
+def test_an_unknown_table_is_told_with_the_nearest(alrctl: Alrctl) -> None:
+    ran = alrctl("schema", "score")
+    assert ran.code == 2
+    assert "no table 'score'; did you mean 'scores'?; `alrctl schema` lists them" in ran.err
+
+
+# --- validate --------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_project_is_in_order(alrctl: Alrctl, finished: Path) -> None:
+    ran = alrctl("validate", finished, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["status"] == "in order"
+    written = sum(len(json.loads(path.read_text())["outputs"]) for path in finished.rglob("manifest.json"))
+    assert ran.document["files"] == written
+    assert "files in order" in alrctl("validate", finished / "r1/labels").out
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["data/classes.yaml", "data/images.safetensors", "lnl/checkpoint.safetensors", "r1/scores/scores.parquet"],
+)
+def test_a_single_file_is_held_to_its_contract(alrctl: Alrctl, work: Path, place: str) -> None:
+    ran = alrctl("validate", work / place, "--json")
+    assert ran.document == {"status": "in order", "files": 1, "by_contract": 1}
+    (work / place).write_bytes((work / place).read_bytes()[:40])
+    ran = alrctl("validate", work / place, "--json")
+    assert ran.code == 3
+    assert str(work / place) in ran.document["error"]
+
+
+def test_a_foreign_table_is_known_by_its_name(alrctl: Alrctl, tmp_path: Path) -> None:
+    pl.DataFrame({"sample_id": ["a", "b"], "label": ["x", "y"]}).write_parquet(tmp_path / "labels.parquet")
+    assert alrctl("validate", tmp_path / "labels.parquet").code == 0
+    pl.DataFrame({"sample_id": ["a", "a"], "label": ["x", "y"]}).write_parquet(tmp_path / "labels.parquet")
+    ran = alrctl("validate", tmp_path / "labels.parquet")
+    assert ran.code == 3
+    assert "column 'sample_id' has 2 rows repeated (it must be unique) (first: row 1, 'a')" in ran.err
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "mine.parquet")
+    assert (
+        "is no table of this program; `alrctl schema` lists them" in alrctl("validate", tmp_path / "mine.parquet").err
+    )
+
+
+def test_everything_amiss_in_a_project_is_told_at_once(alrctl: Alrctl, work: Path) -> None:
+    (work / "r1/queue/queue.csv").unlink()
+    scores = work / "r1/scores/scores.parquet"
+    scores.write_bytes(scores.read_bytes()[:100])
+    (work / "noisy/transition.csv").write_text("edited")
+    ran = alrctl("validate", work)
+    assert ran.code == 3
+    for told in (
+        f"{work / 'r1/queue/queue.csv'}: is missing",
+        f"{scores}: is no readable parquet file",
+        f"{work / 'noisy/transition.csv'}: is not as it was written",
+    ):
+        assert told in ran.err
+
+
+def test_a_place_without_artifacts_cannot_be_validated(alrctl: Alrctl, tmp_path: Path) -> None:
+    assert "holds no finished artifact (no manifest.json)" in alrctl("validate", tmp_path).err
+    ran = alrctl("validate", tmp_path / "nothing")
+    assert ran.code == 3
+    assert "nothing: no such file or directory" in ran.err
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def places(ran: Any) -> dict[str, tuple[str, str]]:
+    return {row["place"]: (row["state"], row["why"]) for row in ran.document["artifacts"]}
+
+
+def test_a_finished_project_is_done_throughout_in_the_order_of_making(alrctl: Alrctl, finished: Path) -> None:
+    ran = alrctl("status", finished, "--json")
+    assert list(places(ran)) == [
+        "data",
+        "noisy",
+        "lnl",
+        *(f"r1/{name}" for name in ("scores", "queue", "labels", "model", "eval")),
+    ]
+    assert {told[0] for told in places(ran).values()} == {"done"}
+    shown = alrctl("status", finished).out
+    assert all(place in shown for place in places(ran))
+
+
+def test_stale_edited_and_unfinished_are_told_apart(alrctl: Alrctl, work: Path) -> None:
+    (work / "r1/queue/queue.csv").write_text("edited")
+    (work / ".lnl2.alrctl/state").mkdir(parents=True)
+    before = state(work)
+    found = places(alrctl("status", work, "--json"))
+    assert found["r1/queue"] == ("edited", "changed after it was written: queue.csv")
+    assert found["lnl2"][0] == "unfinished"
+    assert found["r1/labels"][0] == "done", "it was made from queue.parquet"
+    assert state(work) == before
+    labels = work / "noisy/labels.parquet"
+    pl.read_parquet(labels).reverse().write_parquet(labels)
+    found = places(alrctl("status", work, "--json"))
+    assert found["noisy"][0] == "edited"
+    for place in ("lnl", "r1/scores", "r1/queue", "r1/labels", "r1/model"):
+        assert found[place] == ("stale", f"changed since: {labels}")
+    assert found["data"][0] == "done"
+
+
+def test_the_status_of_nothing_is_an_empty_list_and_of_nowhere_an_error(alrctl: Alrctl, tmp_path: Path) -> None:
+    assert alrctl("status", tmp_path, "--json").document == {"directory": str(tmp_path), "artifacts": []}
+    assert alrctl("status", tmp_path / "nothing").code == 3
+
+
+# --- report ----------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Collects what a browser would act on, and whether each element is closed."""
+
+    VOID = frozenset({"meta", "br", "img", "link", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def check_self_contained(page: Page) -> None:
+    """Hold a page to this: it loads nothing, and runs nothing."""
+    assert not page.open
+    assert not {"script", "link", "img", "iframe", "object", "embed", "form"} & set(page.tags)
+    for name, value in page.attributes:
+        assert not name.startswith("on"), f"{name}={value}"
+        if name in {"src", "href", "xlink:href", "action", "data"}:
+            assert value.startswith("#"), f"{name}={value}"
+        assert "url(http" not in value
+
+
+def test_the_page_is_whole_and_asks_nothing_of_the_network(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep/report.html"
+    ran = alrctl("report", finished, "-o", out, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["summary"] == {"artifacts": 8, "evaluations": 1}
+    text = out.read_text(encoding="utf-8")
+    assert text.lower().startswith("<!doctype html>")
+    page = Page(text)
+    check_self_contained(page)
+    outside = [found for found in re.findall(r"https?://[^\s\"'<>)]+", text) if "www.w3.org" not in found]
+    assert all("matplotlib.org" in found or "purl.org" in found or "creativecommons.org" in found for found in outside)
+    for told in ("The data set has 110 images of 3 classes", "Labels were made wrong on purpose", "labels bought"):
+        assert told in page.text
+    for place in ("data", "noisy", "lnl", "r1/scores", "r1/queue", "r1/labels", "r1/model", "r1/eval"):
+        assert place in page.text
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_the_same_project_gives_the_same_page(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    for name in ("one.html", "two.html"):
+        assert alrctl("report", finished, "-o", tmp_path / name).code == 0
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_a_project_is_reported_on_before_it_is_finished(alrctl: Alrctl, work: Path) -> None:
+    shutil.rmtree(work / "r1")
+    assert alrctl("report", work, "-o", work / "report.html").code == 0
+    check_self_contained(Page((work / "report.html").read_text(encoding="utf-8")))
+
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def evil(alrctl: Alrctl, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose classes, files, answers and branch have names that a page must not act on."""
+    base = tmp_path_factory.mktemp("evil")
+    rows = ["path,label"]
+    generator = np.random.default_rng(0)
+    for number in range(60):
+        pixels = generator.integers(0, 120, (16, 16, 3), dtype=np.uint8)
+        pixels[..., number % 2] += 120
+        Image.fromarray(pixels).save(base / f"{number}.png")
+        rows.append(f'{number}.png,"{(EVIL, "=1+1")[number % 2]}"')
+    (base / "list.csv").write_text("\n".join(rows) + "\n")
+    content = {
+        "source": "list.csv",
+        "output": "<b>work",
+        "strategies": ["entropy", "random"],
+        "rounds": 1,
+        "expert": "oracle",
+        "ingest": {"image-size": 16},
+        "corrupt": {"rate": 0.3},
+        "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
+        "select": {"budget": 4, "pool": "all"},
+        "recalibrate": {"epochs": 1, "batch-size": 16},
+        "evaluate": {"bootstrap": 20},
+    }
+    (base / "pipeline.yaml").write_text(yaml.safe_dump(content))
+    ran = alrctl("run", base / "pipeline.yaml")
+    assert ran.code == 0, ran.err
+    return base / "<b>work"
+
+
+def test_names_that_look_like_html_are_text_on_the_page(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
+    ran = alrctl("report", evil, "-o", tmp_path / "report.html")
+    assert ran.code == 0, ran.err
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    page = Page(text)
+    check_self_contained(page)
+    assert EVIL in page.text, "it is shown, as text"
+    assert "b" not in page.tags
+
+
+def test_names_that_look_like_formulas_are_quoted_in_every_csv_for_people(evil: Path) -> None:
+    for path in evil.rglob("*.csv"):
+        cells = [cell.strip('"') for line in path.read_text().splitlines()[1:] for cell in line.split(",")]
+        assert not [cell for cell in cells if cell.startswith("=")], path
+    assert "'=1+1" in (evil / "noisy/transition.csv").read_text()
+
+
+def test_a_report_on_nothing_is_refused_and_writes_nothing(alrctl: Alrctl, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nothing"):
+        ran = alrctl("report", place, "-o", tmp_path / "report.html")
+        assert ran.code == 3
+        assert f"{place}: holds no finished artifact to report on" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_keeps_the_old_one(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ran = alrctl("report", finished, "-o", tmp_path / "file/report.html")
+    assert ran.code == 2
+    assert "cannot be written (" in ran.err
