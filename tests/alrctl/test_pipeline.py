@@ -161,7 +161,7 @@ def test_each_step_reads_what_the_one_before_wrote() -> None:
     assert found["r2/scores"].arguments["labels"] == Path("base/r1/labels")
     assert found["r2/scores"].arguments["checkpoint"] == Path("base/r1/model")
     assert found["r2/model"].arguments["checkpoint"] == Path("base/r1/model")
-    assert found["r2/model"].arguments["clean"] == Path("base/lnl/clean.parquet")
+    assert found["r2/model"].arguments["clean"] == Path("base/lnl")
 
 
 def test_every_round_may_begin_from_phase_1_again() -> None:
