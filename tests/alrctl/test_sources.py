@@ -15,6 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from alrctl.images import open_pack
+
 Alrctl = Callable[..., Any]
 Pixels = NDArray[np.uint8]
 
@@ -92,6 +94,14 @@ class Ingested:
 
 
 Ingest = Callable[..., Ingested]
+
+
+def check_in_step(found: Ingested) -> None:
+    """Hold the pack to this: its images are those that the samples' names tell, in their order."""
+    pack = open_pack(found.out / "images.safetensors").numpy()
+    assert len(pack) == found.table.height
+    for row, key in enumerate(found.table["sample_id"]):
+        assert (pack[row] == pixels(int(Path(key).stem))).all(), key
 
 
 @pytest.fixture
@@ -346,8 +356,6 @@ def test_a_medmnist_archive_gives_its_labels_and_splits(ingest: Ingest, tmp_path
     np.savez(tmp_path / "mnist.npz", **made)
     found = ingest(tmp_path / "mnist.npz")
     assert found.rows == wanted_arrays()
-    from alrctl.images import open_pack
-
     pack = open_pack(found.out / "images.safetensors").numpy()
     for row, key in enumerate(found.table["sample_id"]):
         split, number = key.split("-")
@@ -554,11 +562,9 @@ def test_the_train_split_is_made_long_tailed_and_no_other(ingest: Ingest, tmp_pa
         "val": {"a": 3, "b": 3, "c": 3},
         "test": {"a": 4, "b": 4, "c": 4},
     }
-    assert found.table.filter(pl.col("split") == "train")["label"].value_counts().sort("label")["count"].to_list() == [
-        24,
-        12,
-        6,
-    ]
+    kept = found.table.filter(pl.col("split") == "train")["label"].value_counts().sort("label")
+    assert kept["count"].to_list() == [24, 12, 6]
+    check_in_step(found)
 
 
 def test_an_excluded_class_is_nowhere(ingest: Ingest, tmp_path: Path) -> None:
@@ -566,9 +572,7 @@ def test_an_excluded_class_is_nowhere(ingest: Ingest, tmp_path: Path) -> None:
     found = ingest(source, "--exclude-class", "elk", "--exclude-class", "fox")
     assert found.names == ["cat", "dog"]
     assert {row[0] for row in found.rows.values()} == {"cat", "dog"}
-    from alrctl.images import open_pack
-
-    assert len(open_pack(found.out / "images.safetensors")) == 20
+    check_in_step(found)
 
 
 def test_excluding_a_class_that_is_not_there_or_all_is_refused(ingest: Ingest, tmp_path: Path) -> None:
@@ -587,11 +591,7 @@ def test_broken_images_are_left_out_only_where_told_and_the_rest_stays_in_step(i
     assert f"warning: {told}" in found.ran.err
     left = {path.relative_to(source).as_posix() for path in source.rglob("*.png")} - {"cat/002.png", "dog/018.png"}
     assert set(found.rows) == left
-    from alrctl.images import open_pack
-
-    pack = open_pack(found.out / "images.safetensors").numpy()
-    for row, key in enumerate(found.table["sample_id"]):
-        assert (pack[row] == pixels(int(Path(key).stem))).all(), key
+    check_in_step(found)
 
 
 def test_a_source_of_broken_images_alone_is_refused_whatever_is_told(ingest: Ingest, tmp_path: Path) -> None:
