@@ -156,6 +156,8 @@ def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
         raise ValueError("a float is no name")
     if series.dtype.is_float() and dtype.is_integer() and not (series.drop_nulls() % 1 == 0).all():
         raise ValueError("fractions")
+    if series.dtype.is_numeric() and dtype == pl.Boolean and not ((series == 0) | (series == 1)).all():
+        raise ValueError("neither 0 nor 1")
     if series.dtype == pl.String and dtype == pl.Boolean:
         words = {"true": True, "1": True, "false": False, "0": False}
         return series.str.to_lowercase().replace_strict(words, return_dtype=pl.Boolean)

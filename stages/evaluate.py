@@ -132,7 +132,7 @@ def _label_quality(given: LabelQualityInputs) -> dict[str, Any]:
             _share(clean[right_first & judged & (given.true_label == index)])
             for index in np.unique(given.true_label[right_first])
         ]
-        told["clean_recall_worst_class"] = min(recall for recall in recalls if recall is not None)
+        told["clean_recall_worst_class"] = min((recall for recall in recalls if recall is not None), default=None)
     return told
 
 

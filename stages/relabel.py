@@ -86,7 +86,7 @@ def run(config: RelabelConfig, inputs: RelabelInputs, report: Report) -> Relabel
     imported = _imported(inputs.ledger)
     answers = _drop(
         answers,
-        lambda a: (inputs.source_sha256, a["sample_id"], a["annotator"], a["label"]) in imported,
+        lambda a: (inputs.source_sha256, a["sample_id"], a["annotator"]) in imported,
         "already_imported",
         facts,
         report,
@@ -161,8 +161,9 @@ def _drop(
     return [answer for answer in answers if not unwanted(answer)]
 
 
-def _imported(ledger: pl.DataFrame) -> set[tuple[str, str, str | None, str]]:
-    return set(ledger.select("source_sha256", "sample_id", "annotator", "label_after").iter_rows())
+def _imported(ledger: pl.DataFrame) -> set[tuple[str, str, str | None]]:
+    """Return whose answers to what were taken in from which file: a file says one thing of each, however often."""
+    return set(ledger.select("source_sha256", "sample_id", "annotator").iter_rows())
 
 
 def _why_nothing(facts: dict[str, Any]) -> str:

@@ -30,8 +30,16 @@ def bootstrap(
         weight = drawn[:, group].astype(np.float64)  # (R, N)
         for name, values in _weighted_metrics(label, posterior, weight).items():
             found.setdefault(name, []).append(values)
-    bounds = {name: np.nanpercentile(np.concatenate(values), [2.5, 97.5]) for name, values in found.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
+    return {name: _bounds(np.concatenate(values)) for name, values in found.items()}
+
+
+def _bounds(values: Floats) -> tuple[float, float]:
+    """Return the 2.5th and 97.5th percentile of the resamples in which a metric is defined; nan where there is none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _weighted_metrics(label: Ints, posterior: Floats, weight: Floats) -> dict[str, Floats]:
@@ -69,10 +77,14 @@ def _nanmean_rows(values: Floats) -> Floats:
 
 
 def _mcc(hits: Floats, support: Floats, claimed: Floats, total: Floats) -> Floats:
-    """Return Matthews' correlation of each confusion matrix (Gorodkin 2004)."""
+    """Return Matthews' correlation of each confusion matrix (Gorodkin 2004); nan where there is but one class.
+
+    Where all is said to be of one class it is 0.
+    """
     above = hits * total - (support * claimed).sum(axis=1)
     below = np.sqrt((total**2 - (claimed**2).sum(axis=1)) * (total**2 - (support**2).sum(axis=1)))
-    return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=below > 0))
+    correlation = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return np.where((support > 0).sum(axis=1) > 1, correlation, np.nan)
 
 
 def _weighted_auroc(positive: NDArray[np.bool_], score: Floats, weight: Floats) -> Floats:

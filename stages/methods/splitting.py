@@ -35,16 +35,15 @@ def units(groups: list[str | None], digests: list[str]) -> Indices:
             if key[1] is not None:
                 earlier = first.setdefault((key[0], key[1]), index)
                 parent[root(index)] = root(earlier)
-    roots = np.array([root(index) for index in range(len(groups))], dtype=np.int64)
-    _, inverse = np.unique(roots, return_inverse=True)
-    return inverse.astype(np.int64)
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(groups))], dtype=np.int64)
 
 
 def hold_out(labels: Indices, unit: Indices, share: float, seed: int) -> NDArray[np.bool_]:
     """Choose about `share` of the samples, whole units, classes in proportion.
 
-    Of the folds of a stratified group k-fold the one is taken that misses fewest classes, and then comes nearest to the
-    proportions.
+    Of the folds of a stratified group k-fold those are taken that together miss fewest classes, and then come nearest
+    to the proportions.
 
     Args:
         labels: (N,) class indices.
@@ -55,19 +54,36 @@ def hold_out(labels: Indices, unit: Indices, share: float, seed: int) -> NDArray
     Returns:
         (N,) whether a sample is held out.
     """
-    folds = max(2, round(1 / share))
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    wanted = np.bincount(labels) * share
-    best, best_cost = np.zeros(len(labels), dtype=bool), np.inf
+    wanted = np.bincount(labels).astype(np.float64) * share
+    held = np.zeros(len(labels), dtype=bool)
+    best, best_cost = held, np.inf
+    folds = _folds(labels, unit, share, seed)
+    while folds:  # add the fold that helps most, as long as one does
+        costs = [_cost(labels, held | fold, wanted) for fold in folds]
+        nearest = int(np.argmin(costs))
+        if costs[nearest] >= best_cost:
+            break
+        held = held | folds.pop(nearest)
+        best, best_cost = held, costs[nearest]
+    return best
+
+
+def _folds(labels: Indices, unit: Indices, share: float, seed: int) -> list[NDArray[np.bool_]]:
+    """Return stratified folds of whole units, as many as make `share` a whole number of them (at most ten)."""
+    most = min(10, int(np.bincount(labels).max()), len(np.unique(unit)))
+    count = min(range(2, most + 1), key=lambda n: (abs(max(1, round(n * share)) / n - share), n), default=2)
+    splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        for _, held in splitter.split(np.zeros(len(labels)), labels, unit):
-            found = np.bincount(labels[held], minlength=len(wanted))
-            missing = int(((found == 0) & (wanted > 0)).sum())
-            cost = missing * 1e6 + float((np.abs(found - wanted) / np.maximum(wanted, 1)).sum())
-            if cost < best_cost:
-                best, best_cost = np.isin(np.arange(len(labels)), held), cost
-    return best
+        parts = [part for _, part in splitter.split(np.zeros(len(labels)), labels, unit)]
+    return [np.isin(np.arange(len(labels)), part) for part in parts]
+
+
+def _cost(labels: Indices, held: NDArray[np.bool_], wanted: NDArray[np.float64]) -> float:
+    """Return how far the held-out class counts are from those wanted; a class that is missing weighs most."""
+    found = np.bincount(labels[held], minlength=len(wanted))
+    missing = int(((found == 0) & (wanted > 0)).sum())
+    return missing * 1e6 + float((np.abs(found - wanted) / np.maximum(wanted, 1)).sum())
 
 
 def long_tail(labels: Indices, ratio: float, generator: np.random.Generator) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ class TrainingOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(50, ge=1, le=10_000, description="passes over the samples")
-    batch_size: int = Field(128, ge=2, description="samples a step")
+    batch_size: int = Field(128, ge=3, description="samples a step")  # with 2, one could be left alone
     learning_rate: float = Field(0.01, gt=0, description="at the start; cosine over the epochs")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(1e-4, ge=0, description="of SGD")
