@@ -16,6 +16,7 @@ def find(place: Path, name: str) -> Path:
         DataError: it is not there.
     """
     recover(place)
+    recover(place.parent)
     if place.is_file():
         return _sibling(place, name)
     if place.is_dir():

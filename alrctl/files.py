@@ -20,6 +20,7 @@ from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural
 
 _CHUNK = 1 << 20
+_QUOTED = re.compile(r"'+[=+\-@\t\r]")
 _OS_ERROR = re.compile(r"\(os error \d+\)")
 
 
@@ -136,7 +137,8 @@ def read_csv(path: Path) -> pl.DataFrame:
     """
     with explained_read(path, "UTF-8 text"):
         text = path.read_text(encoding="utf-8-sig")
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if any(row)]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+        rows = [row for row in reader if any(row)]
     if not rows:
         raise DataError(f"{path}: is empty; a header line with column names is needed")
     header, body = [name.strip() for name in rows[0]], rows[1:]
@@ -154,20 +156,18 @@ def read_csv(path: Path) -> pl.DataFrame:
 
 
 def _delimiter(text: str) -> str:
-    header = text.split("\n", 1)[0]
+    header = text.lstrip("\r\n").split("\n", 1)[0]
     return max(",;\t", key=header.count)
 
 
 def _cell(text: str) -> str | None:
     text = text.strip()
-    if len(text) > 1 and text[0] == "'" and text[1] in "=+-@":
-        text = text[1:]
-    return text or None
+    return text[1:] if _QUOTED.match(text) else text or None
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
     """Write a CSV that is safe to open in a spreadsheet: a text that begins like a formula is quoted as text."""
-    frame.with_columns(pl.col(pl.String).str.replace(r"^([=+\-@\t\r])", "'${1}")).write_csv(path)
+    frame.with_columns(pl.col(pl.String).str.replace(r"^('*[=+\-@\t\r])", "'${1}")).write_csv(path)
 
 
 def read_yaml(path: Path) -> Any:

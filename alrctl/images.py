@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PACK = "images.safetensors"
 _TENSOR = "images"
 _MOST_PIXELS = 500_000_000
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns and refuses far below; `_open` holds to ours
 Pixels = NDArray[np.uint8]
 
 
@@ -74,8 +75,11 @@ def _open(path: Path) -> Image.Image:
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
         values = np.asarray(image, dtype=np.float64)
-        low, high = float(values.min()), float(values.max())
-        scaled = (values - low) * (255.0 / (high - low) if high > low else 0.0)
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (
+            255.0 / (high - low) if high > low else 0.0
+        )
         image = Image.fromarray(scaled.round().astype(np.uint8))
     if image.mode in {"P", "PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -65,8 +65,11 @@ def read(directory: Path) -> Manifest | None:
     path = directory / MANIFEST
     if not path.is_file():
         return None
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not {"format", "stage"} <= content.keys():
+        return None  # another program's
     try:
-        return Manifest.model_validate(files.read_json(path))
+        return Manifest.model_validate(content)
     except ValidationError as error:
         raise DataError(f"{path}: is no manifest of this program ({error.error_count()} fields amiss)") from error
 

@@ -230,6 +230,9 @@ def _merge(
         value = merged.pop(place.name, place.default)
         if value is None and place.required:
             problems.append(f"missing {place.name.upper() if place.is_argument else '--' + _dashed(place.name)}")
+        if place.is_path and not _is_path(value, place):
+            problems.append(f"{source}: {_dashed(place.name)}: {value!r} is no path")
+            continue
         arguments[place.name] = _as_place(value, place)
     if config is not None:
         try:
@@ -239,6 +242,11 @@ def _merge(
     if problems:
         raise UsageError("; ".join(problems))
     return arguments
+
+
+def _is_path(value: Any, place: _Place) -> bool:
+    items = value if place.is_list and isinstance(value, list) else [value]
+    return value is None or all(isinstance(item, str | Path) for item in items)
 
 
 def _as_place(value: Any, place: _Place) -> Any:

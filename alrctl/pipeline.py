@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alrctl import files
@@ -24,7 +23,7 @@ from alrctl.commands.score import score
 from alrctl.commands.select import select
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.job import Outcome
-from schemas.errors import UsageError, nearest
+from schemas.errors import DataError, UsageError, nearest
 from stages.corrupt import CorruptConfig
 from stages.evaluate import EvaluateConfig
 from stages.ingest import IngestConfig
@@ -100,7 +99,8 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
     Raises:
         UsageError: unknown names or bad values, all told at once.
     """
-    own = {str(name).replace("-", "_"): value for name, value in content.items() if name not in _SECTIONS}
+    content = {str(name).replace("_", "-"): value for name, value in content.items()}
+    own = {name.replace("-", "_"): value for name, value in content.items() if name not in _SECTIONS}
     sections = {name: content[name] or {} for name in _SECTIONS if name in content}
     known = [*(name.replace("_", "-") for name in Pipeline.model_fields if name != "sections"), *_SECTIONS]
     problems = [
@@ -110,9 +110,12 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
     ]
     for name, options in sections.items():
         problems += _section_problems(name, options)
+    if isinstance(sections.get("select"), dict) and "strategy" in sections["select"]:
+        problems.append("select.strategy: name the strategies under `strategies`, each gets a branch")
+    sound = {name: options for name, options in sections.items() if isinstance(options, dict)}
     try:
         kept = {name: value for name, value in own.items() if name in Pipeline.model_fields and name != "sections"}
-        pipeline = Pipeline.model_validate({**kept, "sections": sections})
+        pipeline = Pipeline.model_validate({**kept, "sections": sound})
     except ValidationError as error:
         problems += [f"{_path(problem)}: {problem['msg']}" for problem in error.errors()]
     if problems:
@@ -213,7 +216,8 @@ def _round(
     answered = {"labels": standing.labels, "queue": queue, "data": data, "out": labels}
     answered |= {"answers": answers} if asked_of_file else {"oracle": truth}
     trained = {**shared, "labels": labels, "checkpoint": start, "out": model}
-    picked = _config(pipeline, "select", strategy=strategy, seed=pipeline.seed + number)
+    first_seed = pipeline.sections.get("select", {}).get("seed", pipeline.seed)
+    picked = _config(pipeline, "select", strategy=strategy, seed=int(first_seed) + number)
     steps = [
         Step(names[0], score, {"config": _config(pipeline, "score"), **scored}, (standing.after,)),
         Step(names[1], select, {"config": picked, "scores": scores, "out": queue}, (names[0],)),
@@ -246,5 +250,9 @@ def answers_file(step: Step) -> Path | None:
     given, queue = step.answers
     if given.is_file():
         return given
-    filled = queue.is_file() and files.read_csv(queue).select(pl.col("label").is_not_null().any()).item()
-    return queue if filled else None
+    if not queue.is_file():
+        return None
+    table = files.read_csv(queue)
+    if "label" not in table.columns:
+        raise DataError(f"{queue}: column 'label' is missing; it is where the answers go")
+    return queue if table["label"].is_not_null().any() else None

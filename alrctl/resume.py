@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -24,12 +25,15 @@ class DiskStore:
         self.directory = directory
 
     def load(self) -> Unfinished | None:
-        """Return the last whole state."""
+        """Return the last whole state; None where there is none, or a power cut spoilt it."""
         path = self.directory / _INDEX
         if not path.is_file():
             return None
-        index = json.loads(path.read_text())
-        parts = {part: load_file(self.directory / name) for part, name in index["parts"].items()}
+        try:
+            index = json.loads(path.read_text())
+            parts = {part: load_file(self.directory / name) for part, name in index["parts"].items()}
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None
         return Unfinished(index["epochs"], index["facts"], parts)
 
     def save(self, state: Unfinished) -> None:

@@ -13,6 +13,7 @@ Beside `DIR` lies, while a stage works, the hidden folder `.DIR.alrctl`:
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -37,9 +38,14 @@ def recover(directory: Path) -> None:
     if directory.exists() or not (work / "old").is_dir():
         return
     with FileLock(work / "lock", timeout=10):  # a run that is just now between its two renames ends them itself
-        if not directory.exists() and (work / "old").is_dir():
-            finished = (work / "new" / manifest.MANIFEST).is_file()
-            os.rename(work / ("new" if finished else "old"), directory)
+        _put_right(directory, work)
+
+
+def _put_right(directory: Path, work: Path) -> None:
+    """Put the new directory in place if it is finished, else the old one back, where neither stands."""
+    if not directory.exists() and (work / "old").is_dir():
+        finished = (work / "new" / manifest.MANIFEST).is_file()
+        os.rename(work / ("new" if finished else "old"), directory)
 
 
 def check_free(directory: Path, stage: str) -> None:
@@ -126,6 +132,7 @@ class Workplace:
             self.new.mkdir()
 
     def _leave(self) -> None:
+        _put_right(self.directory, self.root)  # an interruption between the two renames
         shutil.rmtree(self.new, ignore_errors=True)
         if not self.state.is_dir():
             shutil.rmtree(self.root, ignore_errors=True)
@@ -151,9 +158,16 @@ class Workplace:
         for path in self.directory.iterdir():
             if path.name == manifest.MANIFEST or (path.name in found.outputs and path.name not in edited):
                 continue
-            name = f"{path.name}.edited" if path.name in edited else path.name
-            if not (self.new / name).exists():
-                (shutil.copytree if path.is_dir() else shutil.copy2)(path, self.new / name)
+            name = self._edited_name(path.name) if path.name in edited else path.name
+            if path.is_dir() and not path.is_symlink():
+                shutil.copytree(path, self.new / name, symlinks=True)
+            else:
+                shutil.copy2(path, self.new / name, follow_symlinks=False)
+
+    def _edited_name(self, name: str) -> str:
+        """Return a name under which nobody's edit lies yet."""
+        taken = {path.name for path in self.directory.iterdir()}
+        return next(free for n in itertools.count(1) if (free := f"{name}.edited{n if n > 1 else ''}") not in taken)
 
     def _flush(self) -> None:
         for path in self.new.iterdir():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from alrctl import files
 from alrctl.commands.run import execute
@@ -51,8 +52,9 @@ def demo(
         with files.writing(out / "pipeline.yaml") as beside:
             files.write_yaml({**content, "output": "."}, beside)
     outcome = execute(session, parse({**content, "output": str(out)}, Path(), "the demo"))
+    place = escape(str(out))
     session.voice.say(
-        f"\nEvery artifact lies in {out}/. Look around: alrctl status {out}; alrctl report {out} -o report.html"
+        f"\nEvery artifact lies in {place}/. Look around: alrctl status {place}; alrctl report {place} -o report.html"
     )
     return outcome
 

@@ -20,6 +20,7 @@ from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.sources.collection import Collection
 from alrctl.summary import tell
+from schemas.classes import check_enough
 from schemas.labels import LABELS
 from schemas.samples import SAMPLES
 from stages import ingest as stage
@@ -80,7 +81,13 @@ def _record(job: Job, source: Path, found: Collection, digests: list[str]) -> No
 
 
 def _facts(facts: dict[str, Any], records: pl.DataFrame) -> dict[str, Any]:
-    return {**facts, "samples": records.height}
+    """Count anew: broken images may have been left out since the splits were made."""
+    found = {(split, label): count for split, label, count in records.group_by("split", "label").len().iter_rows()}
+    splits = {
+        split: {name: found.get((split, name), 0) for name in counts} for split, counts in facts["by_split"].items()
+    }
+    check_enough(splits["train"], 1, "the train split")
+    return {**facts, "samples": records.height, "by_split": splits}
 
 
 def _notes(found: Collection, rules: dict[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import jinja2
 import typer
+from rich.markup import escape
 
 from alrctl import figures, files
 from alrctl.console import cell
@@ -62,7 +63,7 @@ def report(
     )
     with files.writing(out) as beside:
         beside.write_text(page, encoding="utf-8")
-    session.voice.say(f"[bold]report[/] done: {out} ({plural(len(artifacts), 'artifact')})")
+    session.voice.say(f"[bold]report[/] done: {escape(str(out))} ({plural(len(artifacts), 'artifact')})")
     return Outcome("report", "done", out, {"artifacts": len(artifacts), "evaluations": len(judged)})
 
 

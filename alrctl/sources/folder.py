@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alrctl.sources.collection import IMAGE_SUFFIXES, Collection, of_files, split_name
-from schemas.errors import DataError
+from schemas.errors import DataError, plural
 from stages.ingest import IngestConfig
 
 
@@ -27,14 +27,27 @@ def read(source: Path, config: IngestConfig) -> Collection:
     rows, paths = [], []
     for parent in top if has_splits else [source]:
         split = split_name(parent.name) if has_splits else None
+        _refuse_strays(parent)
         for folder in _folders(parent):
-            for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+            for path in sorted(path for path in folder.rglob("*") if _is_image(path)):
                 name = path.relative_to(source).as_posix()
                 rows.append((name, folder.name, split, None, name))
                 paths.append(path)
     if not rows:
         raise DataError(f"{source}: has no image in a class folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return of_files(rows, paths, source, config.exclude_class)
+
+
+def _is_image(path: Path) -> bool:
+    """Say whether a file is named like an image; names that begin with a dot are the system's own."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _refuse_strays(folder: Path) -> None:
+    strays = sorted(path.name for path in folder.iterdir() if path.is_file() and _is_image(path))
+    if strays:
+        found = plural(len(strays), "image")
+        raise DataError(f"{folder}: {found} beside the class folders (first: '{strays[0]}'); which class are they of?")
 
 
 def _folders(path: Path) -> list[Path]:

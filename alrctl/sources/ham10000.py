@@ -38,6 +38,9 @@ def read(source: Path, config: IngestConfig) -> Collection:
     missing = [name for name in ("lesion_id", "image_id", "dx") if name not in table.columns]
     if missing:
         raise DataError(f"{metadata}: column {listing(missing)} missing")
+    unlabelled = [row for row, label in enumerate(table["dx"]) if label is None]
+    if unlabelled:
+        raise DataError(f"{metadata}: column 'dx' has {len(unlabelled)} empty cells (first: row {unlabelled[0] + 2})")
     found = {path.stem: path for path in sorted(metadata.parent.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
     absent = [name for name in table["image_id"] if name not in found]
     if absent:

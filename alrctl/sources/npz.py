@@ -27,7 +27,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
     """
     images: list[NDArray[np.generic]] = []
     rows = []
-    with explained_read(source, ".npz"), np.load(source, allow_pickle=False) as archive:
+    with explained_read(source, ".npz"), source.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         for split in SPLITS:
             if f"{split}_images" not in archive.files:
                 continue
@@ -51,9 +51,11 @@ def check_arrays(pixels: NDArray[np.generic], labels: NDArray[np.generic], sourc
     Raises:
         DataError: they do not fit.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim not in {3, 4}:
+    if pixels.dtype != np.uint8 or pixels.ndim not in {3, 4} or (pixels.ndim == 4 and pixels.shape[3] not in {1, 3, 4}):
         raise DataError(f"{source}: the {split} images are {pixels.dtype} {pixels.shape}; wanted: uint8 (N, H, W[, 3])")
     if not np.issubdtype(labels.dtype, np.number) or labels.size != len(pixels):
         raise DataError(
             f"{source}: the {split} labels are {labels.dtype} {labels.shape}; wanted: {len(pixels)} class indices"
         )
+    if not (np.isfinite(labels) & (labels == np.floor(labels))).all():
+        raise DataError(f"{source}: the {split} labels hold values that are no whole numbers; wanted: class indices")

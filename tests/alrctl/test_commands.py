@@ -19,7 +19,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from alrctl import __version__
+from alrctl import __version__, figures
 from alrctl.app import COMMANDS, load
 from schemas.tables import TABLES
 
@@ -365,3 +365,19 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(alrctl: Alrctl, finis
     ran = alrctl("report", finished, "-o", tmp_path / "file/report.html")
     assert ran.code == 2
     assert "cannot be written (" in ran.err
+
+
+@pytest.mark.parametrize("names", [("$\\frac$", "b"), ("黒色腫", "b")])
+def test_any_class_name_can_be_drawn(names: tuple[str, str], tmp_path: Path) -> None:
+    figures.save(figures.confusion(np.eye(2, dtype=np.int64), names, "test split"), tmp_path / "confusion")
+
+
+def test_a_report_may_lie_at_a_place_that_looks_like_markup(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x[/b]/r.html"
+    assert alrctl("report", finished, "-o", out).code == 0
+
+
+def test_a_foreign_manifest_json_does_not_hide_the_project(alrctl: Alrctl, work: Path) -> None:
+    (work / "app").mkdir()
+    (work / "app/manifest.json").write_text('{"name": "web app"}')
+    assert alrctl("status", work).code == 0

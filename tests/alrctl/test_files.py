@@ -218,3 +218,21 @@ def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert files.sha256(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     path = write_text(tmp_path / "t", "abc")
     assert files.sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("text", ['id,label\n1,"red\n2,blue\n3,green\n', 'id,label\n1,"' + "x" * 200_000 + "\n"])
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=r"t\.csv"):
+        files.read_csv(tmp_path / "t.csv")
+
+
+def test_a_blank_line_before_the_header_does_not_hide_the_separator(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\nid;label\n1;red\n")
+    assert files.read_csv(tmp_path / "t.csv").columns == ["id", "label"]
+
+
+@pytest.mark.parametrize("text", ["'=x", "'-1"])
+def test_an_apostrophe_of_the_users_own_stays(tmp_path: Path, text: str) -> None:
+    files.write_csv(pl.DataFrame({"id": ["1"], "text": [text]}), tmp_path / "t.csv")
+    assert files.read_csv(tmp_path / "t.csv")["text"].to_list() == [text]

@@ -78,9 +78,8 @@ def test_a_directory_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
     ("content", "told"),
     [
         ("{", r"manifest\.json: is no readable JSON file"),
-        ("[]", r"manifest\.json: is no manifest of this program \(1 fields amiss\)"),
         ('{"format": 1, "stage": "select"}', r"manifest\.json: is no manifest of this program \(\d+ fields amiss\)"),
-        (json.dumps({"format": 2}), r"manifest\.json: is no manifest of this program"),
+        (json.dumps({"format": 2, "stage": "x"}), r"manifest\.json: is no manifest of this program"),
     ],
 )
 def test_a_manifest_that_is_none_is_told(tmp_path: Path, content: str, told: str) -> None:
@@ -173,3 +172,9 @@ def test_a_digest_is_computed_anew_when_the_file_changes_and_only_then(
 def test_the_digest_of_no_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing: no such file$"):
         manifest.digest(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("content", ["[]", '{"name": "a web app"}', '{"format": 1}'])
+def test_another_programs_manifest_is_none_of_ours(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    assert manifest.read(tmp_path) is None

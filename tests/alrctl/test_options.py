@@ -231,3 +231,8 @@ def test_a_bug_is_not_taken_for_a_users_mistake(
     with pytest.raises(ZeroDivisionError):
         alrctl("corrupt", finished / "data", "-o", tmp_path / "noisy")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_of_the_wrong_kind_in_a_config_file_is_told(alrctl: Alrctl, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: 3\nout: [a]\n")
+    assert alrctl("corrupt", "--config", tmp_path / "c.yaml").code == 2

@@ -77,7 +77,7 @@ def test_everything_wrong_with_the_file_is_told_at_once() -> None:
         "strategies": ["entropie"],
         "expert": "me",
         "train-lln": {},
-        "train-lnl": {"epoch": 3, "batch-size": 1},
+        "train-lnl": {"epoch": 3, "learning-rate": -1},
         "select": {"budget": "many"},
         "corrupt": ["symmetric"],
     }
@@ -90,7 +90,7 @@ def test_everything_wrong_with_the_file_is_told_at_once() -> None:
         "unknown key 'sources'; did you mean 'source'?",
         "unknown key 'train-lln'; did you mean 'train-lnl'?",
         "train-lnl.epoch: unknown option; did you mean 'epochs'?",
-        "train-lnl.batch-size: '1': Input should be greater than or equal to 2",
+        "train-lnl.learning-rate: '-1': Input should be greater than 0",
         "select.budget: 'many': Input should be a valid integer",
         "corrupt: must hold `option: value` lines",
         "source: Field required",
@@ -341,3 +341,22 @@ def test_an_error_names_the_step_and_keeps_its_exit_code(alrctl: Alrctl, tmp_pat
     assert "has one class ('red')" in ran.err
     assert alrctl("run", tmp_path / "pipelines.yaml").code == 3
     assert alrctl("run", write(tmp_path / "bad.yaml", source="photos", round=3)).code == 2
+
+
+def test_a_section_may_be_named_with_either_line() -> None:
+    from alrctl import pipeline
+
+    assert pipeline.parse({"source": "x", "train_lnl": {"epochs": 3}}, Path(), "p").sections["train-lnl"]["epochs"] == 3
+
+
+@pytest.mark.parametrize("option", [{"seed": 99}, {"strategy": "random"}])
+def test_an_option_of_select_is_obeyed_or_refused(option: dict[str, Any]) -> None:
+    from alrctl import pipeline
+    from schemas.errors import UsageError
+
+    try:
+        plan = pipeline.plan(pipeline.parse({"source": "x", "select": option}, Path(), "p"))
+    except UsageError:
+        return
+    config = next(step for step in plan if step.name == "r1/queue").arguments["config"]
+    assert config.seed == 99 + 1  # the first round

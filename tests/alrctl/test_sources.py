@@ -156,6 +156,12 @@ def test_a_split_that_is_not_given_is_made_from_train(ingest: Ingest, tmp_path: 
     assert {row[1] for name, row in rows.items() if name.startswith("train")} == {"train", "val"}
 
 
+def test_three_of_each_class_are_enough_for_one_in_each_split(ingest: Ingest, tmp_path: Path) -> None:
+    found = ingest(write_folder(tmp_path / "photos", {"cat": 3, "dog": 3}))
+    splits = found.table.group_by("label").agg(pl.col("split").sort()).sort("label")
+    assert splits.rows() == [("cat", ["test", "train", "val"]), ("dog", ["test", "train", "val"])]
+
+
 def test_classes_that_are_numbers_are_put_in_their_order(ingest: Ingest, tmp_path: Path) -> None:
     source = write_folder(tmp_path / "grades", {"10": 10, "9": 10, "2": 10})
     assert ingest(source, "--ordered").names == ["2", "9", "10"]
@@ -617,3 +623,19 @@ def test_the_same_seed_gives_the_same_splits_and_another_gives_others(ingest: In
     first = ingest(source, "--seed", 1).table["split"].to_list()
     assert ingest(source, "--seed", 1, "--force").table["split"].to_list() == first
     assert ingest(source, "--seed", 2).table["split"].to_list() != first
+
+
+def test_arrays_with_channels_first_are_told(alrctl: Alrctl, tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "a.npz",
+        train_images=np.random.default_rng(0).integers(0, 256, (30, 3, 8, 8), dtype=np.uint8),
+        train_labels=np.arange(30) % 2,
+    )
+    assert alrctl("ingest", tmp_path / "a.npz", "-o", tmp_path / "out").code == 3
+
+
+def test_targets_that_are_no_numbers_are_told(alrctl: Alrctl, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["dataset/images"] = np.zeros((4, 8, 8, 3), np.uint8)
+        file["dataset/targets"] = np.array([0, 1, np.nan, 1])
+    assert alrctl("ingest", tmp_path / "a.h5", "-o", tmp_path / "out").code == 3

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from alrctl import files, manifest
+from alrctl import artifacts, files, manifest
 from alrctl.manifest import Manifest, OutputRecord
 from alrctl.workplace import Workplace, beside, check_edits, check_free, recover
 from schemas.errors import MismatchError, UsageError
@@ -275,3 +275,35 @@ def test_the_hidden_folder_is_beside_the_directory_however_it_is_named(
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
     assert beside(Path(".")) == wanted
+
+
+def test_ctrl_c_between_the_two_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    rerun(out, {"a": "1"})
+    rename = os.rename
+
+    def interrupted(source: Any, target: Any) -> None:
+        if Path(target) == out:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rerun(out, {"a": "2"})
+    recover(out)
+    assert tree(out) in ({"a": "1"}, {"a": "2"})
+
+
+def test_a_second_edit_is_kept_beside_the_first(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    rerun(out, {"a": "1"})
+    for text in ("edit one", "edit two"):
+        (out / "a").write_text(text)
+        rerun(out, {"a": "2"})
+    assert {"edit one", "edit two"} <= set(tree(out).values())
+
+
+def test_a_file_of_an_interrupted_artifact_is_recovered_too(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, new_is_whole=True)
+    assert artifacts.find(out / "a", "a").read_text() == "new"

@@ -99,14 +99,14 @@ def quality(**changed: list[int]) -> LabelQualityInputs:
     first             r  r  g  b | g  g  r | r  g  b
     relabelled        .  x  x  x | .  .  x | .  x  .
     now               r  g  r  b | g  g  g | r  b  b
-    judged clean      x  .  x  . | x  .  x | .  .  .
+    judged clean      x  .  x  . | x  .  . | .  .  .
     """
     columns: dict[str, NDArray[Any]] = {
         "true_label": np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2]),
         "first_label": np.array([0, 0, 1, 2, 1, 1, 0, 0, 1, 2]),
         "label": np.array([0, 1, 0, 2, 1, 1, 1, 0, 2, 2]),
         "relabelled": np.array([0, 1, 1, 1, 0, 0, 1, 0, 1, 0], dtype=bool),
-        "judged_clean": np.array([1, 0, 1, 0, 1, 0, 1, 0, 0, 0], dtype=np.int8),
+        "judged_clean": np.array([1, 0, 1, 0, 1, 0, 0, 0, 0, 0], dtype=np.int8),
     }
     return LabelQualityInputs(**(columns | {name: np.array(values) for name, values in changed.items()}))
 
@@ -121,7 +121,7 @@ def test_label_quality_is_that_counted_by_hand() -> None:
         "relabelled": 5,
         "errors_mended": 3,  # 2 6 8
         "errors_made": 1,  # 1
-        "clean_precision": pytest.approx(2 / 4),  # 0 4 of 0 2 4 6
+        "clean_precision": pytest.approx(2 / 3),  # 0 4 of 0 2 4
         "clean_recall": pytest.approx(2 / 5),  # 0 4 of 0 1 4 5 9
         "clean_recall_worst_class": 0.0,  # blue: none of 9
     }
@@ -130,7 +130,7 @@ def test_label_quality_is_that_counted_by_hand() -> None:
 def test_label_quality_by_class_is_that_counted_by_hand() -> None:
     found = judged(quality()).by_class
     assert found["label_accuracy"] == pytest.approx([2 / 4, 3 / 3, 2 / 3])
-    assert found["clean_precision"] == [pytest.approx(1 / 2), pytest.approx(1 / 2), None]  # first r: 0 6; first g: 2 4
+    assert found["clean_precision"] == [1.0, pytest.approx(1 / 2), None]  # first r: 0; first g: 4 of 2 4
     assert found["clean_recall"] == pytest.approx([1 / 2, 1 / 2, 0.0])  # 0 of 0 1; 4 of 4 5; none of 9
 
 

@@ -290,6 +290,17 @@ def test_validation_does_not_change_the_training() -> None:
         assert all(bare[name] == full[name] for name in full if not name.startswith("val_"))
 
 
+def test_every_epoch_is_in_train_mode_though_validation_is_not() -> None:
+    images = torch.randint(0, 256, (14, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    shape, rows, labels = spec("all", hidden=0), torch.arange(14), torch.arange(14) % CLASSES
+    given = Examples(ImageInputs(images, shape, CPU, "none"), rows[:10], labels[:10], rows[10:], labels[10:], CLASSES)
+    network = build_network(shape, CLASSES, 0, 1)
+    fitted([network], PickAll(), plan(epochs=3, batch_size=5), given=given)
+    seen = [int(tensor) for name, tensor in network.state_dict().items() if name.endswith("num_batches_tracked")]
+    assert seen
+    assert set(seen) == {3 * 2}
+
+
 @pytest.mark.parametrize("keep_best", [False, True])
 def test_the_best_epoch_is_kept_where_asked_and_of_equals_the_earlier(keep_best: bool) -> None:
     given, networks = examples(), heads(1)
@@ -360,6 +371,13 @@ def allowed(size: int) -> bool:
 def test_no_allowed_batch_size_leaves_a_batch_of_one_which_batch_norm_cannot_take(count: int) -> None:
     for size in filter(allowed, range(1, 9)):
         assert min(len(part) for part in batches(count, size, torch.Generator().manual_seed(0))) >= 2
+
+
+def test_a_plan_takes_every_option_that_it_shares_with_a_stage() -> None:
+    values = {"epochs": 7, "batch_size": 5, "learning_rate": 0.3, "momentum": 0.4, "weight_decay": 0.5, "seed": 6}
+    options = TrainingOptions.model_validate(values | {"precision": "bfloat16"})
+    expected = FitPlan(**values, precision="bfloat16", device=CPU, keep_best=True)  # type: ignore[arg-type]
+    assert FitPlan.of(options, CPU, keep_best=True) == expected
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 7, 50])

@@ -121,6 +121,20 @@ def test_weights_that_do_not_fit_are_named_by_what_is_wrong() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in head.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"last.weight": torch.zeros(4, 96)}, "of another shape: last.weight"),
+        ({"extra": torch.zeros(1)}, "unknown: extra"),
+    ],
+)
+def test_one_thing_amiss_is_enough_to_refuse_weights(changed: dict[str, Tensor], told: str) -> None:
+    head = build_network(spec(hidden=0), 3, 0, 1)
+    with pytest.raises(DataError) as caught:
+        load_weights(head, head.state_dict() | changed, "m")
+    assert str(caught.value) == f"m: the weights do not fit ({told})"
+
+
 def test_many_names_that_do_not_fit_are_counted() -> None:
     head = build_network(spec(hidden=0), 3, 0, 1)
     with pytest.raises(DataError, match=r"\(missing: shift, scale, last\.weight and 1 more\)"):

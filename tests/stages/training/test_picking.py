@@ -15,7 +15,7 @@ from stages.methods.noise_rate import noise_rate
 from stages.training.picking import PickAll, PickSmallLoss, SmallLossOptions
 from stages.training.signals import EpochSignals, GradientWindow
 
-SAMPLES, CLASSES, WIDTH = 24, 3, 4
+SAMPLES, CLASSES, WIDTH = 36, 3, 4
 LABELS = torch.arange(SAMPLES) % CLASSES
 
 
@@ -25,9 +25,9 @@ def picker(**changed: Any) -> PickSmallLoss:
 
 
 def losses(epoch: int) -> Tensor:
-    """Losses (2, N) of an epoch: a third of the labels look wrong, the more so the later."""
+    """Losses (2, N) of an epoch: of how many labels they look wrong differs by epoch."""
     generator = torch.Generator().manual_seed(epoch)
-    return torch.rand(2, SAMPLES, generator=generator) + (torch.arange(SAMPLES) < 8) * (1.0 + epoch)
+    return torch.rand(2, SAMPLES, generator=generator) + (torch.arange(SAMPLES) < (12, 6, 18)[epoch % 3]) * 9.0
 
 
 def live(one: PickSmallLoss, epochs: int, window: GradientWindow, first: int = 0) -> None:
@@ -128,6 +128,7 @@ def test_the_noise_rate_is_the_median_of_the_first_epochs_estimates_and_then_sta
             loss = losses(epoch).mean(dim=0).numpy().astype(np.float64)
             estimates.append(noise_rate(loss, LABELS.numpy(), CLASSES, 0))
         assert one.noise_rate_estimate == median(estimates)
+    assert len(set(estimates)) == 3
     one.begin(6)
     assert one.forget_rate == one.noise_rate_estimate
 
