@@ -2,7 +2,8 @@
 
 With h the penultimate features and p the softmax, the gradient of a sample's own loss with respect to the last
 layer's bias and weight row of class k is (p_k - [k = y]) * [1, h]. So the features and residuals of the last epochs
-are all that is needed: no autograd by sample, no second pass, no file of gradients.
+are all that is needed: no autograd by sample, no second pass, no file of gradients. With dropout before the last layer,
+h is taken before it, and the gradient is that of the layer without the dropout.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Augmentation of whole batches as tensors, each image its own, by an explicit generator.
 
+Two values are drawn once a batch, for speed: the blur's sigma and the shift of hue.
+
 The preset `paper` is the recipe of Khanal et al. 2024: crop of 7/8 of the side, flip, rotation of up to 10 degrees,
 half the time a 5x5 Gaussian blur (sigma 0.1 to 1), half the time colour jitter (0.1, 0.1, 0.1, hue 0.01).
 """
