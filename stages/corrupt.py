@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.errors import UsageError, nearest
+from schemas.errors import NothingToDoError, UsageError, nearest
 from stages.methods import label_noise
 from stages.methods.randomness import numpy_generator
 
@@ -58,7 +58,10 @@ def run(
 
     Raises:
         UsageError: an excluded class does not exist, or fewer than two classes are left.
+        NothingToDoError: no sample is touched.
     """
+    if not touched.any():
+        raise NothingToDoError(f"no sample is in a split to corrupt ({', '.join(config.splits)})")
     for name in config.exclude:
         if name not in classes:
             raise UsageError(f"--exclude: no class '{name}'{nearest(name, classes)}")

@@ -14,6 +14,7 @@ from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.summary import tell
 from alrctl.trained import need_trained, read_trained
+from schemas.errors import NothingToDoError
 from schemas.labels import LABELS
 from schemas.scores import SCORES
 from stages import score as stage
@@ -40,6 +41,8 @@ def score(
         trained = read_trained(paths, config.device, config.precision, target.report)
         dataset = trained.data
         rows = dataset.rows(config.split)
+        if not len(rows):
+            raise NothingToDoError(f"the data set has no {config.split} split")
         table = read_labels(labels_path, dataset)[rows]
         given = table["index"].to_numpy()
         outputs = stage.run(config, trained.networks, trained.inputs, torch.from_numpy(rows), given, target.report)

@@ -370,6 +370,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(alrctl: Alrctl, finis
 @pytest.mark.parametrize("names", [("$\\frac$", "b"), ("黒色腫", "b")])
 def test_any_class_name_can_be_drawn(names: tuple[str, str], tmp_path: Path) -> None:
     figures.save(figures.confusion(np.eye(2, dtype=np.int64), names, "test split"), tmp_path / "confusion")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
 
 
 def test_a_report_may_lie_at_a_place_that_looks_like_markup(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
