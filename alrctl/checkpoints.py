@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from alrctl import files
 from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
 from schemas.errors import DataError
-from stages.training.network import build_backbone, build_network, load_weights
+from stages.training.backbones import build_backbone
+from stages.training.failures import DivergedError
+from stages.training.network import build_network, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 _BACKBONE = "backbone."
@@ -77,12 +81,31 @@ def read(path: Path) -> Checkpoint:
 def write(
     path: Path, networks: Sequence[nn.Module], backbone: Mapping[str, Tensor], metadata: CheckpointMetadata
 ) -> None:
-    """Write networks, and the frozen backbone they stand on."""
+    """Write networks, and the frozen backbone they stand on; the metadata says how many they are."""
+    metadata = metadata.model_copy(update={"networks": len(networks)})
     tensors = {f"{_BACKBONE}{name}": tensor for name, tensor in backbone.items()}
     for number, network in enumerate(networks, 1):
         tensors |= {f"network{number}.{name}": tensor for name, tensor in network.state_dict().items()}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, path, metadata={METADATA_KEY: metadata.model_dump_json()})
+
+
+@contextmanager
+def last_good_kept(out: Path, backbone: Mapping[str, Tensor], metadata: CheckpointMetadata) -> Iterator[None]:
+    """Where training within diverges, write its last good weights beside `out`, and say so.
+
+    Raises:
+        DataError: training diverged.
+    """
+    try:
+        yield
+    except DivergedError as error:
+        if not error.networks:
+            raise
+        path = out.with_name(f"{out.name}.last-good.safetensors")
+        with files.writing(path) as beside:
+            write(beside, error.networks, backbone, metadata)
+        raise DataError(f"{error}; the weights of epoch {error.epochs}, the last good one, are in {path}") from error
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -95,6 +118,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
-def fresh_backbone(name: str, seed: int) -> dict[str, Tensor]:
-    """Return the tensors of a freshly initialised backbone."""
-    return dict(build_backbone(name, seed, "frozen").state_dict())
+def fresh_backbone(name: str, seed: int, image_size: int | None = None, channels: int = 3) -> dict[str, Tensor]:
+    """Return the tensors of a freshly initialised backbone for images of `image_size` pixels a side."""
+    return dict(build_backbone(name, seed, "frozen", image_size=image_size, channels=channels).state_dict())

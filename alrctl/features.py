@@ -24,9 +24,10 @@ from schemas.errors import AlrctlError
 from stages.report import Report
 from stages.training import device as devices
 from stages.training.augmentation import Augmentation
+from stages.training.backbones import build_backbone
 from stages.training.device import Device, Precision
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
-from stages.training.network import build_backbone, load_weights
+from stages.training.network import load_weights
 from stages.training.predict import extract
 
 
@@ -64,7 +65,7 @@ def features(
     found = _cached(path, len(images), spec.feature_width)
     if found is not None:
         return found
-    module = build_backbone(spec.backbone, 0)
+    module = build_backbone(spec.backbone, 0, image_size=spec.image_size, channels=spec.channels)
     load_weights(module, backbone, "the frozen backbone")
     computed = extract(module, images, spec, where, precision, report)
     try:

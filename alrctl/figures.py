@@ -11,9 +11,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from schemas.judgement import ALL
 
 _STYLE: Any = {
     "svg.hashsalt": "alrctl",
@@ -72,6 +75,33 @@ def curves(lines: dict[str, list[tuple[float, float]]], xlabel: str, ylabel: str
         axes.grid(alpha=0.3)
         if len(lines) > 1:
             axes.legend(frameon=False)
+    return figure
+
+
+def judgement(table: pl.DataFrame) -> Figure:
+    """Return precision and recall of "judged clean" by epoch, from the judgement table, a line a class."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+        panels: Any = figure.subplots(1, 2, sharey=True)
+        for axes, column in zip(panels, ("clean_precision", "clean_recall"), strict=True):
+            for number, (name,) in enumerate(table.select("label").unique(maintain_order=True).rows()):
+                line = table.filter(pl.col("label") == name).sort("epoch")
+                everything = name == ALL
+                axes.plot(
+                    line["epoch"] + 1,
+                    line[column].to_numpy(),
+                    color="black" if everything else OKABE_ITO[(number - 1) % 6],
+                    linestyle=("-", "--", ":")[0 if everything else ((number - 1) // 6) % 3],
+                    linewidth=2.4 if everything else 1.3,
+                    marker="osD^v<>"[number % 7] if table["epoch"].n_unique() < 30 else None,
+                    markersize=3.5,
+                    label=name,
+                )
+            axes.set(xlabel="epoch", title=column.replace("clean_", "").replace("_", " ") + ' of "judged clean"')
+            axes.set_ylim(-0.02, 1.02)
+            axes.grid(alpha=0.3)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
 
 

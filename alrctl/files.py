@@ -8,9 +8,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,7 @@ from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural
 
 _CHUNK = 1 << 20
+_ROW_GROUP = 1 << 18
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
 _OS_ERROR = re.compile(r"\(os error \d+\)")
 
@@ -109,6 +111,26 @@ def read_table(path: Path, contract: Contract) -> pl.DataFrame:
     with explained_read(path, "parquet"):
         metadata = pl.read_parquet_metadata(path)
         frame = pl.read_parquet(path)
+    _check_written_as(metadata, path, contract)
+    return contract.check(frame, str(path))
+
+
+def scan_table(path: Path, contract: Contract) -> pl.LazyFrame:
+    """Read a parquet file that may be larger than memory; its columns are held to its contract, its rows are not.
+
+    Raises:
+        DataError: not readable, or with other columns.
+    """
+    with explained_read(path, "parquet"):
+        metadata = pl.read_parquet_metadata(path)
+        head = pl.read_parquet(path, n_rows=1)
+    _check_written_as(metadata, path, contract)
+    contract.check(head, str(path))
+    absent = {name: pl.lit(value) for name, value in contract.optional.items() if name not in head.columns}
+    return pl.scan_parquet(path).with_columns(**absent)
+
+
+def _check_written_as(metadata: Mapping[str, str], path: Path, contract: Contract) -> None:
     written_as = metadata.get("alrctl.schema", contract.name)
     if written_as != contract.name:
         raise DataError(f"{path}: holds the table '{written_as}', not '{contract.name}'")
@@ -117,13 +139,30 @@ def read_table(path: Path, contract: Contract) -> pl.DataFrame:
         raise DataError(
             f"{path}: version {version} of the table '{contract.name}'; this program reads {contract.version}"
         )
-    return contract.check(frame, str(path))
 
 
 def write_table(frame: pl.DataFrame, path: Path, contract: Contract) -> None:
     """Write a table as parquet with its contract's name and version in the metadata, checked first."""
     checked = contract.check(frame, contract.name)
     checked.write_parquet(path, compression="zstd", statistics=True, metadata=contract.metadata)
+
+
+def write_tables(frames: Iterable[pl.DataFrame], path: Path, contract: Contract) -> int:
+    """Write tables as one parquet file, one after the other, without holding more than one; return the rows written.
+
+    Each is checked by itself; that no key stands in two of them is for the caller to see to.
+    """
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        parts, rows = [Path(folder) / "0.parquet"], 0
+        contract.empty().write_parquet(parts[0])
+        for number, frame in enumerate(frames, 1):
+            parts.append(Path(folder) / f"{number}.parquet")
+            contract.check(frame, contract.name).write_parquet(parts[-1], compression="lz4")
+            rows += frame.height
+        pl.scan_parquet(parts).sink_parquet(
+            path, compression="zstd", statistics=True, metadata=contract.metadata, row_group_size=_ROW_GROUP
+        )
+    return rows
 
 
 def read_csv(path: Path) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +76,10 @@ class Target:
         """Write a table under its usual name."""
         files.write_table(frame, self.path(contract.file_name), contract)
         self._rows[contract.file_name] = frame.height
+
+    def tables(self, frames: Iterable[pl.DataFrame], contract: Contract) -> None:
+        """Write tables as one, under its usual name, without holding more than one of them."""
+        self._rows[contract.file_name] = files.write_tables(frames, self.path(contract.file_name), contract)
 
     def csv(self, frame: pl.DataFrame, name: str) -> None:
         """Write a CSV for people."""

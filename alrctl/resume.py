@@ -5,17 +5,35 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alrctl import files
-from stages.report import Unfinished
+from stages.report import Array, Unfinished, in_memory
 
 _INDEX = "index.json"
 _FIXED = "epoch-"  # parts with this beginning never change, and are written once
+_HELD = 32 << 20
+"""Bytes past which such a part is read back from disk by rows, memory-mapped, instead of held in memory."""
+
+
+@dataclass(frozen=True)
+class SavedArray:
+    """An array in a safetensors file, read by rows."""
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Return these rows; the file is mapped for as long as that takes."""
+        with safe_open(self.path, framework="pt") as file:
+            found: Tensor = file.get_slice(self.name)[rows]
+        return found
 
 
 class DiskStore:
@@ -31,12 +49,12 @@ class DiskStore:
             return None
         try:
             index = json.loads(path.read_text())
-            parts = {part: load_file(self.directory / name) for part, name in index["parts"].items()}
+            parts = {part: self._read(part, self.directory / name) for part, name in index["parts"].items()}
         except (OSError, ValueError, KeyError, SafetensorError):
             return None
         return Unfinished(index["epochs"], index["facts"], parts)
 
-    def save(self, state: Unfinished) -> None:
+    def save(self, state: Unfinished) -> Mapping[str, Mapping[str, Array]]:
         """Write new parts, then the index, then remove what no index names any more."""
         with files.explained_write(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -48,8 +66,12 @@ class DiskStore:
             for path in self.directory.glob("*.safetensors"):
                 if path.name not in names.values():
                     path.unlink()
+        return {part: _mapped(path) for part, name in names.items() if _is_large(part, path := self.directory / name)}
 
-    def _write(self, part: str, tensors: Mapping[str, Tensor], epochs: int) -> str:
+    def _read(self, part: str, path: Path) -> Mapping[str, Array]:
+        return _mapped(path) if _is_large(part, path) else load_file(path)
+
+    def _write(self, part: str, arrays: Mapping[str, Array], epochs: int) -> str:
         if part.startswith(_FIXED):
             name = f"{part}.safetensors"
             if (self.directory / name).is_file():
@@ -57,6 +79,15 @@ class DiskStore:
         else:
             name = f"{part}-{epochs:05d}.safetensors"
         temporary = self.directory / f"{name}.new"
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
+        save_file({key: in_memory(array).contiguous() for key, array in arrays.items()}, temporary)
         os.replace(temporary, self.directory / name)
         return name
+
+
+def _is_large(part: str, path: Path) -> bool:
+    return part.startswith(_FIXED) and path.stat().st_size > _HELD
+
+
+def _mapped(path: Path) -> dict[str, SavedArray]:
+    with safe_open(path, framework="pt") as file:
+        return {name: SavedArray(path, name, tuple(file.get_slice(name).get_shape())) for name in file.keys()}

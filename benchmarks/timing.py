@@ -1,4 +1,4 @@
-"""Timing in turns: A B A B ..., each figure a median, so that a drifting machine bends both alike."""
+"""Timing in turns: A B A B ..., each figure a median, so that a drifting machine bends all alike."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import statistics
 import time
 from collections.abc import Callable
 
+Timed = Callable[[], object]
+"""What is timed. If it returns a float, these are its seconds (what it sets up not counted); else all of it counts."""
 
-def in_turns(runs: int, first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float, float]:
+
+def laps(runs: int, *functions: Timed) -> list[list[float]]:
+    """Return the seconds of each function, run by run, after a warm-up of each."""
+    for function in functions:
+        function()
+    return [[_seconds(function) for function in functions] for _ in range(runs)]
+
+
+def in_turns(runs: int, first: Timed, second: Timed) -> tuple[float, float, float]:
     """Return median seconds of both, after a warm-up of each, and the median of the ratios first / second."""
-    first()
-    second()
-    seconds: list[tuple[float, float]] = []
-    for _ in range(runs):
-        pair = []
-        for function in (first, second):
-            began = time.perf_counter()
-            function()
-            pair.append(time.perf_counter() - began)
-        seconds.append((pair[0], pair[1]))
-    ratios = [a / b for a, b in seconds]
+    return compared(laps(runs, first, second), 0, 1)
+
+
+def compared(seconds: list[list[float]], first: int, second: int) -> tuple[float, float, float]:
+    """Return median seconds of two of the functions timed, and the median of the ratios first / second by run."""
     return (
-        statistics.median(a for a, _ in seconds),
-        statistics.median(b for _, b in seconds),
-        statistics.median(ratios),
+        statistics.median(run[first] for run in seconds),
+        statistics.median(run[second] for run in seconds),
+        statistics.median(run[first] / run[second] for run in seconds),
     )
 
 
@@ -31,3 +35,9 @@ def tell(name: str, against: str, figures: tuple[float, float, float]) -> None:
     """Print one comparison."""
     a, b, ratio = figures
     print(f"{name}: {a:.3f} s; {against}: {b:.3f} s; ratio {ratio:.2f}", flush=True)
+
+
+def _seconds(function: Timed) -> float:
+    began = time.perf_counter()
+    own = function()
+    return own if isinstance(own, float) else time.perf_counter() - began

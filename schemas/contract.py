@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,10 @@ class Contract:
     def make(self, columns: Mapping[str, Any]) -> pl.DataFrame:
         """Build the table from columns that this program computed, cast and checked."""
         return self.check(pl.DataFrame(columns), self.name)
+
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """Build the table from rows that this program computed, cast and checked."""
+        return self.check(pl.DataFrame(rows, infer_schema_length=None), self.name) if rows else self.empty()
 
     def check(self, frame: pl.DataFrame, source: str, first_row: int = 1) -> pl.DataFrame:
         """Return `frame` with the contract's columns, order and dtypes.

@@ -16,7 +16,7 @@ class History(dy.Schema):
     noise_rate_estimate = dy.Float64(
         nullable=True, min=0, max=1, description="by mixtures on the loss; null if not made"
     )
-    train_loss = dy.Float64(min=0, description="mean over the samples learnt from, in nats")
+    train_loss = dy.Float64(description="what was lowered: mean over the samples learnt from, in nats")
     val_loss = dy.Float64(nullable=True, min=0, description="null if there is no validation split")
     val_accuracy = dy.Float64(nullable=True, min=0, max=1)
     val_balanced_accuracy = dy.Float64(nullable=True, min=0, max=1)

@@ -22,6 +22,13 @@ class Scores(dy.Schema):
     least_confidence = dy.Float32(min=0, max=1, description="1 less the largest posterior")
     margin = dy.Float32(min=0, max=1, description="largest posterior less the second")
     loss = dy.Float32(min=0, description="cross-entropy of the given label, in nats")
+    area_under_margin = dy.Float32(
+        nullable=True, description="over phase 1, of the label it bore then; low where that is likely wrong"
+    )
+    forgetting_events = dy.Int32(
+        nullable=True, min=0, description="how often phase 1 told that label and then not; null if never"
+    )
+    variance_of_gradients = dy.Float32(nullable=True, min=0, description="at the end of phase 1; null if unknown")
     suggested_label = dy.String(min_length=1, description="the class the network holds likeliest")
     suggested_certainty = dy.Float32(nullable=True, min=0, max=1, description="its posterior")
 
@@ -40,5 +47,6 @@ SCORES = Contract(
     "scores",
     version=1,
     schema=Scores,
-    optional={"judged_clean": None, "relabelled": False, "group_id": None, "suggested_certainty": None},
+    optional={"judged_clean": None, "relabelled": False, "group_id": None, "suggested_certainty": None}
+    | dict.fromkeys(("area_under_margin", "forgetting_events", "variance_of_gradients")),
 )

@@ -7,6 +7,7 @@ from schemas.clean import CLEAN
 from schemas.conflicts import CONFLICTS
 from schemas.contract import Contract
 from schemas.history import HISTORY
+from schemas.judgement import JUDGEMENT
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.per_class import PER_CLASS
@@ -33,5 +34,6 @@ TABLES: dict[str, Contract] = {
         CONFLICTS,
         PREDICTIONS,
         PER_CLASS,
+        JUDGEMENT,
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.judgement import ALL
 from stages.methods import intervals, metrics
+from stages.methods.judgement import Judged, judge, share
 from stages.methods.randomness import numpy_generator
 from stages.training.device import Device, Precision
 
@@ -42,6 +45,7 @@ class LabelQualityInputs:
         label: (N,) as they are now.
         relabelled: (N,) whether an expert gave the label.
         judged_clean: (N,) by phase 1: 1 yes, 0 no, -1 no judgement.
+        kept: by epoch of phase 1, (N,) which samples network 1 kept; may be empty.
     """
 
     true_label: Ints
@@ -49,6 +53,7 @@ class LabelQualityInputs:
     label: Ints
     relabelled: NDArray[np.bool_]
     judged_clean: NDArray[np.int8]
+    kept: Iterable[tuple[int, NDArray[np.bool_]]] = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,14 @@ class EvaluateOutputs:
         by_class: columns of the per-class table.
         confusion: (K, K), rows are references.
         label_quality: overall figures of the labels; None where no truth is given.
+        judgement: columns of the judgement table, epoch by epoch; None where no truth is given or none is known.
     """
 
     metrics: dict[str, dict[str, float | None]]
     by_class: dict[str, list[Any]]
     confusion: Ints
     label_quality: dict[str, Any] | None
+    judgement: dict[str, list[Any]] | None = None
 
 
 def run(
@@ -96,56 +103,59 @@ def run(
     counts = {"support": found.support.tolist(), "predicted": found.predicted.tolist()}
     by_class = {"label": list(classes), **counts, **floats, **_quality_by_class(quality, len(classes))}
     matrix = metrics.confusion(label, posterior.argmax(axis=1), len(classes))
-    return EvaluateOutputs(told, by_class, matrix, None if quality is None else _label_quality(quality))
+    labels = None if quality is None else _label_quality(quality, len(classes))
+    return EvaluateOutputs(told, by_class, matrix, labels, None if quality is None else _by_epoch(quality, classes))
 
 
 def _plain(values: Floats) -> list[float | None]:
     return [metrics.none_if_nan(float(value)) for value in values]
 
 
-def _share(hits: NDArray[np.bool_]) -> float | None:
-    return float(hits.mean()) if len(hits) else None
-
-
-def _label_quality(given: LabelQualityInputs) -> dict[str, Any]:
+def _label_quality(given: LabelQualityInputs, classes: int) -> dict[str, Any]:
     """Say how good the labels and the judgement are, over all training samples."""
     right_first = given.first_label == given.true_label
     right = given.label == given.true_label
-    told = {
+    found = _judged(given, classes)
+    return {
         "samples": len(right),
-        "label_accuracy_before": _share(right_first),
-        "label_accuracy": _share(right),
+        "label_accuracy_before": share(right_first),
+        "label_accuracy": share(right),
         "noise_rate": None if not len(right) else 1 - float(right_first.mean()),
         "relabelled": int(given.relabelled.sum()),
         "errors_mended": int((given.relabelled & ~right_first & right).sum()),
         "errors_made": int((given.relabelled & right_first & ~right).sum()),
-        "clean_precision": None,
-        "clean_recall": None,
-        "clean_recall_worst_class": None,
+        "clean_precision": None if found is None else found.precision,
+        "clean_recall": None if found is None else found.recall,
+        "clean_recall_worst_class": None if found is None else found.worst_recall,
     }
+
+
+def _judged(given: LabelQualityInputs, classes: int) -> Judged | None:
+    """Judge phase 1's judgement of the samples that it judged; None where it judged none."""
     judged = given.judged_clean >= 0
-    if judged.any():
-        clean = given.judged_clean == 1
-        told["clean_precision"] = _share(right_first[clean])
-        told["clean_recall"] = _share(clean[right_first & judged])
-        recalls = [
-            _share(clean[right_first & judged & (given.true_label == index)])
-            for index in np.unique(given.true_label[right_first])
-        ]
-        told["clean_recall_worst_class"] = min((recall for recall in recalls if recall is not None), default=None)
-    return told
+    if not judged.any():
+        return None
+    return judge((given.judged_clean == 1)[judged], given.first_label[judged], given.true_label[judged], classes)
 
 
 def _quality_by_class(given: LabelQualityInputs | None, classes: int) -> dict[str, list[float | None]]:
-    names = ("label_accuracy", "clean_precision", "clean_recall")
+    unknown: list[float | None] = [None] * classes
     if given is None:
-        return {name: [None] * classes for name in names}
-    right_first = given.first_label == given.true_label
-    right = given.label == given.true_label
-    clean, judged = given.judged_clean == 1, given.judged_clean >= 0
-    told: dict[str, list[float | None]] = {name: [] for name in names}
-    for index in range(classes):
-        told["label_accuracy"].append(_share(right[given.true_label == index]))
-        told["clean_precision"].append(_share(right_first[clean & (given.first_label == index)]))
-        told["clean_recall"].append(_share(clean[right_first & judged & (given.true_label == index)]))
-    return told
+        return dict.fromkeys(("label_accuracy", "clean_precision", "clean_recall"), unknown)
+    right, found = given.label == given.true_label, _judged(given, classes)
+    return {
+        "label_accuracy": [share(right[given.true_label == index]) for index in range(classes)],
+        "clean_precision": unknown if found is None else found.precision_by_class,
+        "clean_recall": unknown if found is None else found.recall_by_class,
+    }
+
+
+def _by_epoch(given: LabelQualityInputs, classes: tuple[str, ...]) -> dict[str, list[Any]] | None:
+    table: dict[str, list[Any]] = {"epoch": [], "label": [], "clean_precision": [], "clean_recall": []}
+    for epoch, kept in given.kept:
+        found = judge(kept, given.first_label, given.true_label, len(classes))
+        table["epoch"] += [epoch] * (1 + len(classes))
+        table["label"] += [ALL, *classes]
+        table["clean_precision"] += [found.precision, *found.precision_by_class]
+        table["clean_recall"] += [found.recall, *found.recall_by_class]
+    return table if table["epoch"] else None

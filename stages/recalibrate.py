@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from schemas.errors import NothingToDoError, listing
 from stages.report import Report, Store
 from stages.training import device as devices
-from stages.training.fit import Examples, FitPlan, Row, fit
+from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.inputs import Inputs
 from stages.training.options import TrainingOptions
-from stages.training.picking import PickAll
+from stages.training.state import Row
 
 
 class RecalibrateConfig(TrainingOptions):
@@ -74,7 +74,8 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
 
     Raises:
         NothingToDoError: no sample is trusted.
-        DataError: the loss is no longer a number.
+        DataError: the training diverged.
+        UsageError: the memory does not suffice for the batch size.
     """
     chosen = trusted(config.trust, inputs.judged_clean, inputs.relabelled)
     if len(chosen) < 2:
@@ -89,7 +90,7 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
         inputs.inputs, inputs.rows[chosen], labels, inputs.val_rows, inputs.val_labels, len(inputs.classes)
     )
     plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
-    fitted = fit([inputs.network], examples, PickAll(), plan, report, store)
+    fitted = fit([inputs.network], examples, Rule.plain(), plan, report, store)
     best = fitted.history[fitted.best_epoch]
     facts = {
         "trusted": len(chosen),

@@ -5,16 +5,25 @@ The shell hands in objects of these shapes; a stage knows neither the terminal n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from torch import Tensor
 
 NEUTRAL: dict[str, Any] = {"alrctl": "neutral"}
 """Marks a config's field (`json_schema_extra`) that changes how long a run takes and not what it gives."""
+
+
+class Array(Protocol):
+    """A tensor in memory, or one on disk that is read by rows."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """The size of each dimension."""
+
+    def __getitem__(self, rows: slice, /) -> Tensor:
+        """Return these rows as a tensor in memory."""
 
 
 class Report(Protocol):
@@ -39,7 +48,16 @@ class Unfinished:
 
     epochs: int
     facts: Mapping[str, Any]
-    parts: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+
+    def tensors(self, part: str) -> dict[str, Tensor]:
+        """Return a part whole, in memory; empty where there is none."""
+        return {name: in_memory(array) for name, array in self.parts.get(part, {}).items()}
+
+
+def in_memory(array: Array) -> Tensor:
+    """Return the whole array as a tensor."""
+    return array if isinstance(array, Tensor) else array[0 : array.shape[0]]
 
 
 class Store(Protocol):
@@ -48,8 +66,12 @@ class Store(Protocol):
     def load(self) -> Unfinished | None:
         """Return the last state saved by a run with the same options and inputs."""
 
-    def save(self, state: Unfinished) -> None:
-        """Keep a state, whole or not at all."""
+    def save(self, state: Unfinished) -> Mapping[str, Mapping[str, Array]]:
+        """Keep a state, whole or not at all.
+
+        Returns:
+            The `epoch-` parts that are large enough to be read back from where they were kept, instead of held.
+        """
 
 
 class SilentReport:
@@ -69,5 +91,6 @@ class NoStore:
         """Return None."""
         return None
 
-    def save(self, state: Unfinished) -> None:
+    def save(self, state: Unfinished) -> Mapping[str, Mapping[str, Array]]:
         """Keep nothing."""
+        return {}

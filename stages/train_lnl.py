@@ -1,12 +1,14 @@
 """Phase 1: learn with noisy labels, and judge which labels are right (Khanal et al. 2024, section 2.1).
 
 The signals come from the training pass itself; a sample is judged clean where network 1 picked it in the last epoch.
+Methods that learn from every sample (cross-entropy and the robust losses) make no judgement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,23 +19,38 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import listing
-from stages.report import Report, Store
+from stages.methods import losses
+from stages.report import Array, Report, Store, in_memory
 from stages.training import device as devices
-from stages.training.fit import Examples, FitPlan, Row, fit
+from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
 from stages.training.network import Network, build_network, fit_standardisation, load_weights
+from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.options import TrainingOptions
-from stages.training.picking import PickAll, Picker, PickSmallLoss, SmallLossOptions
+from stages.training.picking import PickSmallLoss, SmallLossOptions
 from stages.training.signals import EpochSignals
+from stages.training.state import Row
 
-Method = Literal["cross-entropy", "coteaching", "coteaching-vog"]
+Method = Literal["cross-entropy", "coteaching", "coteaching-vog", "sce", "gce", "elr", "scratch"]
+_ALIASES = {
+    "ce": "cross-entropy",
+    "co-teaching": "coteaching",
+    "co-teaching-vog": "coteaching-vog",
+    "symmetric-cross-entropy": "sce",
+    "generalised-cross-entropy": "gce",
+    "generalized-cross-entropy": "gce",
+    "early-learning-regularisation": "elr",
+    "early-learning-regularization": "elr",
+}
+_PICKING = ("coteaching", "coteaching-vog")
+"""Methods of two networks that pick for each other, and so judge the labels."""
 _SURE_EPOCHS = 5  # the last epochs whose picks say how surely a sample was judged clean
 
 
 class TrainLnlConfig(TrainingOptions):
     """Options of `train-lnl`."""
 
-    method: Method = Field("coteaching-vog", description="how to learn from noisy labels")
+    method: Method = Field("coteaching-vog", description="how to learn from noisy labels; scratch: not at all")
     forget_rate: float | Literal["auto"] = Field(
         "auto", description="share of a batch left out at the end; auto: estimated from the losses"
     )
@@ -41,13 +58,38 @@ class TrainLnlConfig(TrainingOptions):
     exponent: float = Field(1.0, gt=0, description="c: the forget rate rises to its c-th power")
     mix_ratio: float = Field(0.2, ge=0, le=1, description="share of the picks by variance of gradients")
     all_activations: bool = Field(False, description="variance of the gradients of all classes' rows")
+    gradients: Literal["training-pass", "clean-pass"] = Field(
+        "training-pass", description="where they come from: free of cost, or from one more pass without augmentation"
+    )
+    sce_alpha: float = Field(0.1, ge=0, description="weight of cross-entropy in sce")
+    sce_beta: float = Field(1.0, ge=0, description="weight of reverse cross-entropy in sce")
+    gce_q: float = Field(0.7, gt=0, le=1, description="q of gce: near 0 cross-entropy, 1 mean absolute error")
+    elr_lambda: float = Field(3.0, ge=0, description="weight of the regulariser in elr")
+    elr_momentum: float = Field(0.7, ge=0, lt=1, description="of the running posteriors in elr")
     train: Literal["all", "head"] = Field("all", description="head: the backbone is frozen, its features computed once")
-    backbone: str = Field("resnet18", description="name of a timm model")
-    weights: str = Field("none", description="none, a weights package (efficientnet-lite0), or a file")
+    backbone: str = Field("resnet18", description="name of a timm or torchvision model")
+    weights: str = Field(
+        "none",
+        description="none, a file, torchvision's (ResNet18_Weights.DEFAULT), or a package (efficientnet-lite0)",
+    )
     hidden: int | None = Field(
         None, ge=0, description="width of a layer before the last (default: 256 if frozen, else 0)"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the last layer")
+    channels: Literal[1, 3] = Field(3, description="of the images that the backbone takes; 1: their luminance")
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_in_any_spelling(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        plain = value.lower().replace("_", "-")
+        return _ALIASES.get(plain, plain)
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _channels_as_text_too(cls, value: object) -> object:
+        return int(value) if value in ("1", "3") else value  # a Literal of numbers takes no text
 
     @field_validator("forget_rate")
     @classmethod
@@ -98,7 +140,7 @@ class TrainLnlOutputs:
     Attributes:
         networks: one or two, as trained.
         clean: columns of the clean table.
-        signals: the signals table, unchecked.
+        signals: the signals table in parts, one an epoch and network, unchecked; may be gone through again.
         history: a row an epoch.
         device: its name.
         facts: what a person should know.
@@ -106,49 +148,51 @@ class TrainLnlOutputs:
 
     networks: list[nn.Module]
     clean: dict[str, Any]
-    signals: pl.DataFrame
+    signals: SignalTables
     history: list[Row]
     device: str
     facts: dict[str, Any]
 
 
 def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: Store) -> TrainLnlOutputs:
-    """Train one network by cross-entropy, or two that pick for each other.
+    """Train one network on every sample, or two that pick for each other.
 
     Raises:
-        UsageError: the backbone or device does not exist.
-        DataError: the weights do not fit, or the loss is no longer a number.
+        UsageError: the backbone or device does not exist, or the memory does not suffice.
+        DataError: the weights do not fit, or the training diverged.
     """
     device = devices.choose(config.device)
-    networks = [
-        _network(inputs, config.seed, number) for number in (1, 2)[: 1 if config.method == "cross-entropy" else 2]
-    ]
-    examples = Examples(
-        _inputs(config, inputs, device),
-        inputs.rows,
-        inputs.labels,
-        inputs.val_rows,
-        inputs.val_labels,
-        len(inputs.classes),
-    )
-    plan = FitPlan.of(config, device)
-    fitted = fit(networks, examples, _picker(config, len(inputs.classes)), plan, report, store)
+    networks = [_network(inputs, config.seed, number) for number in ((1, 2) if config.method in _PICKING else (1,))]
+    if config.method == "scratch":
+        fitted = Fitted([], [], -1)
+    else:
+        examples = Examples(
+            _inputs(config, inputs, device),
+            inputs.rows,
+            inputs.labels,
+            inputs.val_rows,
+            inputs.val_labels,
+            len(inputs.classes),
+        )
+        rule = _rule(config, len(inputs.rows), len(inputs.classes))
+        fitted = fit(networks, examples, rule, FitPlan.of(config, device), report, store)
     clean = _clean(config.method, inputs.sample_ids, fitted.signals)
-    last = fitted.history[-1]
-    if clean["judged_clean"][0] is not None:
+    last: Row = fitted.history[-1] if fitted.history else {}
+    judges = config.method in _PICKING
+    if judges:
         _warn_of_vanished_classes(last["kept_share_by_class"], inputs.classes, report)
     facts = {
         "method": config.method,
         "samples": len(inputs.sample_ids),
-        "epochs": config.epochs,
-        "train_loss": last["train_loss"],
-        "val_macro_f1": last["val_macro_f1"],
-        "val_balanced_accuracy": last["val_balanced_accuracy"],
-        "estimated_noise_rate": last["noise_rate_estimate"],
-        "judged_clean": None if clean["judged_clean"][0] is None else sum(clean["judged_clean"]),
-        "kept_share_by_class": dict(zip(inputs.classes, last["kept_share_by_class"], strict=True)),
+        "epochs": len(fitted.history),
+        "train_loss": last.get("train_loss"),
+        "val_macro_f1": last.get("val_macro_f1"),
+        "val_balanced_accuracy": last.get("val_balanced_accuracy"),
+        "estimated_noise_rate": last.get("noise_rate_estimate"),
+        "judged_clean": sum(clean["judged_clean"]) if judges else None,
+        "kept_share_by_class": dict(zip(inputs.classes, last["kept_share_by_class"], strict=True)) if judges else None,
     }
-    signals = signals_table(inputs.sample_ids, fitted.signals)
+    signals = SignalTables(inputs.sample_ids, fitted.signals)
     return TrainLnlOutputs(networks, clean, signals, fitted.history, devices.name(device), facts)
 
 
@@ -168,30 +212,42 @@ def _inputs(config: TrainLnlConfig, inputs: TrainLnlInputs, device: torch.device
     return ImageInputs(inputs.images, inputs.spec, device, config.augmentation)
 
 
-def _picker(config: TrainLnlConfig, classes: int) -> Picker:
-    if config.method == "cross-entropy":
-        return PickAll()
-    return PickSmallLoss(
-        SmallLossOptions(
-            noise_rate=None if isinstance(config.forget_rate, str) else config.forget_rate,
-            num_gradual=config.num_gradual,
-            exponent=config.exponent,
-            mix_ratio=config.mix_ratio if config.method == "coteaching-vog" else 0.0,
-            all_classes=config.all_activations,
-            classes=classes,
-            seed=config.seed,
-        )
+def _rule(config: TrainLnlConfig, samples: int, classes: int) -> Rule:
+    """Return how the method learns."""
+    plain = Rule.plain()
+    if config.method == "sce":
+        loss = partial(losses.symmetric_cross_entropy, alpha=config.sce_alpha, beta=config.sce_beta)
+        return Rule(plain.picker, Memoryless(loss))
+    if config.method == "gce":
+        return Rule(plain.picker, Memoryless(partial(losses.generalised_cross_entropy, q=config.gce_q)))
+    if config.method == "elr":
+        return Rule(plain.picker, EarlyLearning(samples, classes, config.elr_lambda, config.elr_momentum))
+    if config.method in _PICKING:
+        return Rule(PickSmallLoss(_small_loss_options(config, classes)), plain.objective)
+    return plain
+
+
+def _small_loss_options(config: TrainLnlConfig, classes: int) -> SmallLossOptions:
+    return SmallLossOptions(
+        noise_rate=None if isinstance(config.forget_rate, str) else config.forget_rate,
+        num_gradual=config.num_gradual,
+        exponent=config.exponent,
+        mix_ratio=config.mix_ratio if config.method == "coteaching-vog" else 0.0,
+        all_classes=config.all_activations,
+        classes=classes,
+        seed=config.seed,
+        gradients=config.gradients,
     )
 
 
-def _clean(method: Method, sample_ids: list[str], signals: list[EpochSignals]) -> dict[str, Any]:
+def _clean(method: Method, sample_ids: list[str], signals: list[dict[str, Array]]) -> dict[str, Any]:
     """Return the judgement of each sample; none where the method makes none."""
-    if method == "cross-entropy":
+    if method not in _PICKING:
         unknown = [None] * len(sample_ids)
         return {"sample_id": sample_ids, "judged_clean": unknown, "certainty": unknown}
-    last = torch.stack([epoch.kept for epoch in signals[-_SURE_EPOCHS:]])  # (E, M, N)
-    certainty = last.float().mean(dim=(0, 1))
-    return {"sample_id": sample_ids, "judged_clean": signals[-1].kept[0].tolist(), "certainty": certainty.tolist()}
+    kept = [in_memory(epoch["kept"]) for epoch in signals[-_SURE_EPOCHS:]]  # (M, N) each
+    certainty = torch.stack(kept).float().mean(dim=(0, 1))
+    return {"sample_id": sample_ids, "judged_clean": kept[-1][0].tolist(), "certainty": certainty.tolist()}
 
 
 def _warn_of_vanished_classes(shares: list[float | None], classes: tuple[str, ...], report: Report) -> None:
@@ -203,21 +259,30 @@ def _warn_of_vanished_classes(shares: list[float | None], classes: tuple[str, ..
         )
 
 
-def signals_table(sample_ids: list[str], signals: list[EpochSignals]) -> pl.DataFrame:
-    """Return the signals as a table, a row a sample, epoch and network."""
-    count, frames = len(sample_ids), []
-    for epoch, found in enumerate(signals):
-        for network in range(len(found.loss)):
-            variance = found.variance[network].numpy()
-            columns = {
-                "sample_id": sample_ids,
-                "epoch": np.full(count, epoch, dtype=np.int32),
-                "network": np.full(count, network + 1, dtype=np.int8),
-                "loss": found.loss[network].numpy(),
-                "p_given": found.p_given[network].clamp(0, 1).numpy(),
-                "margin": found.margin[network].numpy(),
-                "kept": found.kept[network].numpy(),
-                "variance_of_gradients": variance,
-            }
-            frames.append(pl.DataFrame(columns).with_columns(pl.col("variance_of_gradients").fill_nan(None)))
-    return pl.concat(frames)
+class SignalTables:
+    """The signals as tables, one an epoch and network, each made when it is asked for."""
+
+    def __init__(self, sample_ids: list[str], signals: list[dict[str, Array]]) -> None:
+        self._sample_ids = pl.Series(sample_ids, dtype=pl.String)
+        self._signals = signals
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Give the tables in order of epoch and network."""
+        for epoch, arrays in enumerate(self._signals):
+            found = EpochSignals(**{name: in_memory(array) for name, array in arrays.items()})
+            for network in range(len(found.loss)):
+                yield self._table(epoch, network, found)
+
+    def _table(self, epoch: int, network: int, found: EpochSignals) -> pl.DataFrame:
+        count = len(self._sample_ids)
+        columns = {
+            "sample_id": self._sample_ids,
+            "epoch": np.full(count, epoch, dtype=np.int32),
+            "network": np.full(count, network + 1, dtype=np.int8),
+            "loss": found.loss[network].numpy(),
+            "p_given": found.p_given[network].clamp(0, 1).numpy(),
+            "margin": found.margin[network].numpy(),
+            "kept": found.kept[network].numpy(),
+            "variance_of_gradients": found.variance[network].numpy(),
+        }
+        return pl.DataFrame(columns).with_columns(pl.col("variance_of_gradients").fill_nan(None))

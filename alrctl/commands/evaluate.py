@@ -11,7 +11,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from alrctl import artifacts, figures, files
+from alrctl import artifacts, figures, files, signals
 from alrctl.console import cell
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
@@ -21,10 +21,12 @@ from alrctl.parameters import CheckpointPath, Clean, Data, Out
 from alrctl.summary import tell
 from alrctl.trained import need_trained, read_trained
 from schemas.errors import NothingToDoError, UsageError
+from schemas.judgement import JUDGEMENT
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.per_class import PER_CLASS
 from schemas.predictions import PREDICTIONS
+from schemas.signals import SIGNALS
 from schemas.truth import TRUTH
 from stages import evaluate as stage
 from stages.methods.relabelling import before_all
@@ -111,6 +113,7 @@ def _need_quality(
         "labels": labels_path,
         "ledger": job.want("ledger", labels_path, LEDGER.file_name),
         "clean": need_clean(job, checkpoint, clean),
+        "signals": job.want("signals", checkpoint, SIGNALS.file_name) if clean is None else None,
     }
 
 
@@ -118,6 +121,7 @@ def _read_quality(paths: dict[str, Path | None] | None, dataset: DataSet) -> sta
     if paths is None:
         return None
     truth_path, labels_path, ledger_path = paths["truth"], paths["labels"], paths["ledger"]
+    signals_path = paths["signals"]
     assert truth_path is not None and labels_path is not None
     rows = dataset.rows("train")
     is_truth = truth_path.name == TRUTH.file_name
@@ -128,12 +132,14 @@ def _read_quality(paths: dict[str, Path | None] | None, dataset: DataSet) -> sta
         first = before_all(now.select("sample_id", "label", "relabelled"), files.read_table(ledger_path, LEDGER))[
             "label"
         ]
+    judged = read_clean(paths["clean"], dataset, rows)
     return stage.LabelQualityInputs(
         true_label=truth["index"].to_numpy()[rows],
         first_label=np.array(dataset.classes.indices(first.to_list(), str(labels_path)))[rows],
         label=now["index"].to_numpy()[rows],
         relabelled=now["relabelled"].to_numpy()[rows],
-        judged_clean=read_clean(paths["clean"], dataset, rows),
+        judged_clean=judged,
+        kept=signals.kept_by_epoch(signals_path, dataset, rows) if signals_path and (judged >= 0).any() else (),
     )
 
 
@@ -161,6 +167,10 @@ def _write(
     )
     target.table(predictions, PREDICTIONS)
     target.table(PER_CLASS.make(outputs.by_class), PER_CLASS)
+    if outputs.judgement is not None:
+        judgement = JUDGEMENT.make(outputs.judgement)
+        target.table(judgement, JUDGEMENT)
+        figures.save(figures.judgement(judgement), target.path("judgement"))
     columns = {f"predicted {name}": outputs.confusion[:, index] for index, name in enumerate(names)}
     target.csv(pl.DataFrame({"reference": list(names), **columns}), "confusion.csv")
     figure = figures.confusion(outputs.confusion, dataset.classes.names, f"{config.split} split")
@@ -170,13 +180,19 @@ def _write(
 def _story(session: Session, summary: Summary) -> None:
     rows = [[name.replace("_", " "), cell(m["value"]), _interval(m)] for name, m in summary["metrics"].items()]
     session.voice.table("", ["metric", "value", "95 % interval"], rows)
-    table = summary["by_class"]
-    shown = [name for name in table if name != "predicted" and any(value is not None for value in table[name])]
-    rows = [[cell(table[name][row]) for name in shown] for row in range(len(table["label"]))]
-    session.voice.table("", [name.replace("_", " ") for name in shown], rows)
+    _classes(session, summary["by_class"], "", ("support", "precision", "recall", "f1", "auroc"))
     if summary["label_quality"]:
+        told = ("label_accuracy", "clean_precision", "clean_recall")
+        _classes(session, summary["by_class"], "labels of the training split, by class", told)
         rows = [[name.replace("_", " "), cell(value)] for name, value in summary["label_quality"].items()]
         session.voice.table("labels of the training split, by the truth", ["", ""], rows)
+
+
+def _classes(session: Session, table: dict[str, list[Any]], title: str, columns: tuple[str, ...]) -> None:
+    """Show those columns of the table by class in which anything is known."""
+    shown = ["label", *(name for name in columns if any(value is not None for value in table[name]))]
+    rows = [[cell(table[name][row]) for name in shown] for row in range(len(table["label"]))]
+    session.voice.table(title, ["class", *(name.replace("_", " ") for name in shown[1:])], rows)
 
 
 def _interval(metric: dict[str, Any]) -> str:

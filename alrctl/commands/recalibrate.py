@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
 import torch
 
 from alrctl import checkpoints
@@ -57,12 +56,13 @@ def recalibrate(
             network=trained.networks[0],
             inputs=trained.inputs,
         )
-        outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
-        target.device = outputs.device
-        told = {"stage": "recalibrate", "networks": 1, "config": config.model_dump(mode="json")}
+        told = {"stage": "recalibrate", "config": config.model_dump(mode="json")}
         metadata = trained.metadata.model_copy(update=told)
+        with checkpoints.last_good_kept(out, trained.backbone, metadata):
+            outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
+        target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
-        target.table(pl.DataFrame(outputs.history, infer_schema_length=None), HISTORY)
+        target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
     return tell(session, job.run(work), by_class("trusted samples", "trusted_by_class"))

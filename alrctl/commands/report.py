@@ -17,6 +17,7 @@ from alrctl.job import Outcome, Session
 from alrctl.options import as_command
 from alrctl.project import Artifact, Evaluation, evaluations, scan
 from schemas.errors import DataError, plural
+from schemas.judgement import JUDGEMENT
 
 EXAMPLE = "alrctl report work -o work/report.html"
 
@@ -51,7 +52,8 @@ def report(
     if not artifacts:
         raise DataError(f"{directory}: holds no finished artifact to report on")
     judged = evaluations(directory)
-    sections = [*_data(artifacts), *_noise(artifacts), *_budget(judged), *_classes(judged), *_labels(artifacts)]
+    sections = [*_data(artifacts), *_noise(artifacts), *_budget(judged), *_classes(judged)]
+    sections += [*_judgement(judged), *_labels(artifacts)]
     environment = jinja2.Environment(loader=jinja2.PackageLoader("alrctl"), autoescape=True, trim_blocks=True)
     page = environment.get_template("report.html.j2").render(
         title=f"alrctl report: {directory.resolve().name}",
@@ -149,6 +151,20 @@ def _classes(judged: list[Evaluation]) -> list[Section]:
         caption = f"{branch or 'last evaluation'}, {last.bought} labels bought"
         tables.append(Table([name.replace("_", " ") for name in shown], rows, caption))
     return [Section("Class by class", tables=tables)] if tables else []
+
+
+def _judgement(judged: list[Evaluation]) -> list[Section]:
+    """Return how good phase 1's judgement was, epoch by epoch, where the truth was given."""
+    for one in judged:
+        path = one.artifact.path / JUDGEMENT.file_name
+        if path.is_file():
+            svg = figures.as_svg(figures.judgement(files.read_table(path, JUDGEMENT)))
+            text = (
+                "By the truth, which no training saw: of the labels judged clean how many are right, "
+                "and of the right ones how many were judged clean."
+            )
+            return [Section("What phase 1 judged clean", text, svg, "by epoch; black is all classes together")]
+    return []
 
 
 def _labels(artifacts: list[Artifact]) -> list[Section]:

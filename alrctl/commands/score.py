@@ -7,6 +7,7 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
+from alrctl import signals
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
@@ -36,6 +37,7 @@ def score(
     paths = need_trained(job, data, checkpoint)
     labels_path = job.need("labels", labels, LABELS.file_name)
     clean_path = need_clean(job, paths.checkpoint, clean)
+    signals_path = signals.need_signals(job, paths.checkpoint)
 
     def work(target: Target) -> Summary:
         trained = read_trained(paths, config.device, config.precision, target.report)
@@ -48,7 +50,8 @@ def score(
         outputs = stage.run(config, trained.networks, trained.inputs, torch.from_numpy(rows), given, target.report)
         target.device = outputs.device
         judged = read_clean(clean_path, dataset, rows)
-        target.table(_table(dataset, rows, table, judged, outputs), SCORES)
+        course = None if signals_path is None else signals.dynamics(signals_path, dataset, rows)
+        target.table(_table(dataset, rows, table, judged, course, outputs), SCORES)
         save_file({"embeddings": outputs.embeddings.contiguous()}, target.path("embeddings.safetensors"))
         return {**outputs.facts, "judged_clean": int((judged == 1).sum()) if (judged >= 0).any() else None}
 
@@ -60,12 +63,13 @@ def _table(
     rows: np.ndarray[tuple[int], np.dtype[np.int64]],
     table: pl.DataFrame,
     judged: np.ndarray[tuple[int], np.dtype[np.int8]],
+    course: pl.DataFrame | None,
     outputs: stage.ScoreOutputs,
 ) -> pl.DataFrame:
     names = np.array(dataset.classes.names)
     predicted = names[outputs.predicted].tolist()
     known = pl.Series(judged)
-    return pl.DataFrame(
+    found = pl.DataFrame(
         {
             "sample_id": table["sample_id"],
             "group_id": dataset.samples["group_id"][rows],
@@ -79,6 +83,7 @@ def _table(
             "suggested_certainty": outputs.posterior.max(axis=1).astype(np.float32),
         }
     )
+    return found if course is None else pl.concat([found, course], how="horizontal")
 
 
 COMMAND = as_command(score, stage.ScoreConfig)

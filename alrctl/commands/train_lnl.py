@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from alrctl import checkpoints, features, weights
@@ -21,7 +20,7 @@ from schemas.history import HISTORY
 from schemas.labels import LABELS
 from schemas.signals import SIGNALS
 from stages import train_lnl as stage
-from stages.training.network import IMAGENET_MEAN, IMAGENET_STD, build_backbone, feature_width
+from stages.training.backbones import IMAGENET_MEAN, IMAGENET_STD, feature_width
 
 EXAMPLE = "alrctl train-lnl work/data --labels work/noisy --method coteaching-vog -o work/lnl"
 
@@ -31,32 +30,33 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
     job = Job(session, "train-lnl", out, config)
     samples, classes, pack = need_data(job, data)
     labels_path = job.need("labels", labels, LABELS.file_name)
-    weights_path = weights.locate(config.weights)
+    weights_path = weights.locate(config.weights, config.backbone)
     if weights_path is not None:
         job.need_raw("weights", weights_path)
 
     def work(target: Target) -> Summary:
         dataset = read_data(samples, classes)
         assert pack is not None
-        backbone = _backbone(config)
         spec = _spec(config, read_images(pack, dataset).shape[1])
+        backbone = _backbone(config, spec, target)
         inputs = _inputs(config, dataset, labels_path, pack, spec, backbone, target)
-        outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
-        target.device = outputs.device
         frozen = backbone if config.train == "head" else {}
         metadata = CheckpointMetadata(
             stage="train-lnl",
             method=config.method,
-            networks=len(outputs.networks),
+            networks=1,
             classes=dataset.classes.names,
             spec=spec,
             backbone_sha256=checkpoints.digest(frozen) if frozen else None,
             config=config.model_dump(mode="json"),
         )
+        with checkpoints.last_good_kept(out, frozen, metadata):
+            outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
+        target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
         target.table(CLEAN.make(outputs.clean), CLEAN)
-        target.table(outputs.signals, SIGNALS)
-        target.table(pl.DataFrame(outputs.history, infer_schema_length=None), HISTORY)
+        target.tables(outputs.signals, SIGNALS)
+        target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
     return tell(session, job.run(work), by_class("share judged clean", "kept_share_by_class"))
@@ -69,16 +69,21 @@ def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
         hidden=config.hidden_width,
         dropout=config.dropout,
         image_size=image_size,
+        channels=config.channels,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        feature_width=feature_width(build_backbone(config.backbone, 0)),
+        feature_width=feature_width(config.backbone, image_size, config.channels),
     )
 
 
-def _backbone(config: stage.TrainLnlConfig) -> dict[str, torch.Tensor]:
+def _backbone(config: stage.TrainLnlConfig, spec: NetworkSpec, target: Target) -> dict[str, torch.Tensor]:
     """Return the weights that the backbone starts from; where it is frozen, there must be some."""
-    loaded = weights.load(config.weights, config.backbone)
-    return checkpoints.fresh_backbone(config.backbone, config.seed) if config.train == "head" and not loaded else loaded
+    loaded = weights.load(config.weights, config.backbone, spec.image_size, spec.channels)
+    for note in loaded.notes:
+        target.report.warn(note)
+    if config.train == "head" and not loaded.tensors:
+        return checkpoints.fresh_backbone(config.backbone, config.seed, spec.image_size, spec.channels)
+    return loaded.tensors
 
 
 def _inputs(

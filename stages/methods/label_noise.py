@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,23 @@ def symmetric(label: Ints, rate: float, open_classes: Ints, generator: np.random
     step = generator.integers(1, len(open_classes), size=len(label))  # to another open class, never to itself
     moved = open_classes[(place[label] + step) % len(open_classes)]
     return np.where(flips, moved, label)
+
+
+def asymmetric(label: Ints, rate: float, candidates: Mapping[int, Ints], generator: np.random.Generator) -> Ints:
+    """Return labels of which each, if its class has candidates, is one of them with chance `rate`, evenly.
+
+    Args:
+        label: (N,) true classes.
+        rate: chance of a flip, 0 to 1.
+        candidates: by class, the classes that it is taken for.
+        generator: source of randomness.
+    """
+    flips, choice = generator.random(len(label)) < rate, generator.random(len(label))
+    noisy = label.copy()
+    for index, others in candidates.items():
+        members = flips & (label == index)
+        noisy[members] = others[(choice[members] * len(others)).astype(np.int64)]
+    return noisy
 
 
 def realised(true_label: Ints, given_label: Ints, classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""The one training loop: every method is a way to pick, within each batch, the samples each network learns from.
+"""The one training loop, for every method: a rule says which samples each network learns from, and by which loss.
 
 An epoch is a function of the state before it and of (seed, epoch) alone, so that a run that goes on from a saved state
 gives the same bytes as one that was never interrupted.
@@ -7,27 +7,38 @@ gives the same bytes as one that was never interrupted.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from schemas.errors import DataError
-from stages.methods import metrics
-from stages.report import Report, Store, Unfinished
+from stages.methods import losses, metrics
+from stages.methods.class_imbalance import ClassWeights
+from stages.report import Array, Report, Store
 from stages.training.device import Precision, autocast
+from stages.training.failures import (
+    DivergedError,
+    batch_size_that_fits,
+    cannot_compile,
+    is_compiler_failure,
+    is_out_of_memory,
+    out_of_memory,
+)
 from stages.training.inputs import Inputs
+from stages.training.objective import Balance, Memoryless, Objective
 from stages.training.options import TrainingOptions
-from stages.training.picking import Picker
+from stages.training.picking import PickAll, Picker
 from stages.training.predict import predict
 from stages.training.randomness import island, torch_generator
 from stages.training.signals import EpochSignals, GradientWindow
+from stages.training.state import Row, TrainingState, fill, tensors_of
 
-Row = dict[str, Any]
+_EXPLODED = 1000.0
+"""Mean loss of a batch, in nats, past which no training comes back."""
+_CLEAN_PASS = 8192
+"""Samples of a clean pass whose features are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +53,30 @@ class FitPlan:
     seed: int
     precision: Precision
     device: torch.device
+    class_weights: ClassWeights = "none"
+    logit_adjustment: float = 0.0
+    compile: bool = False
     keep_best: bool = False
 
     @classmethod
     def of(cls, options: TrainingOptions, device: torch.device, keep_best: bool = False) -> FitPlan:
         """Take the plan from a stage's options."""
         names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "seed", "precision")
-        return cls(**{name: getattr(options, name) for name in names}, device=device, keep_best=keep_best)
+        more = ("class_weights", "logit_adjustment", "compile")
+        return cls(**{name: getattr(options, name) for name in names + more}, device=device, keep_best=keep_best)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a method learns: which samples of a batch, and by which loss."""
+
+    picker: Picker
+    objective: Objective
+
+    @classmethod
+    def plain(cls) -> Rule:
+        """Return cross-entropy on every sample."""
+        return cls(PickAll(), Memoryless())
 
 
 @dataclass(frozen=True)
@@ -78,93 +106,65 @@ class Fitted:
 
     Attributes:
         history: a row an epoch.
-        signals: what was seen of each sample, by epoch.
+        signals: of each epoch what was seen of each sample, as `EpochSignals.tensors` names it; may lie on disk.
         best_epoch: the epoch whose weights the networks hold now.
     """
 
     history: list[Row]
-    signals: list[EpochSignals]
+    signals: list[dict[str, Array]]
     best_epoch: int
 
 
-@dataclass
-class _State:
-    """All that an epoch needs of those before it."""
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same through a run."""
 
-    networks: Sequence[nn.Module]
-    optimizers: list[torch.optim.SGD]
-    window: GradientWindow
-    history: list[Row] = field(default_factory=list)
-    signals: list[EpochSignals] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = -1
-
-    def saved(self, picker: Picker) -> Unfinished:
-        parts: dict[str, dict[str, Tensor]] = {"networks": _tensors(self.networks), "optimizers": self._momenta()}
-        if self.best:
-            parts["best"] = self.best
-        for epoch, signals in enumerate(self.signals):
-            parts[f"epoch-{epoch:05d}-signals"] = signals.tensors()
-        for epoch, gradients in self.window.entries.items():
-            parts[f"epoch-{epoch:05d}-gradients"] = gradients
-        facts = {"history": self.history, "best_epoch": self.best_epoch, "picker": picker.facts()}
-        return Unfinished(len(self.history), facts, parts)
-
-    def restore(self, kept: Unfinished, picker: Picker) -> None:
-        _load(self.networks, kept.parts["networks"])
-        self._load_momenta(kept.parts["optimizers"])
-        self.best = dict(kept.parts.get("best", {}))
-        self.best_epoch = kept.facts["best_epoch"]
-        self.history = list(kept.facts["history"])
-        for name in sorted(kept.parts):
-            if name.endswith("-signals"):
-                self.signals.append(EpochSignals(**kept.parts[name]))
-            elif name.endswith("-gradients"):
-                self.window.entries[int(name.split("-")[1])] = dict(kept.parts[name])
-        picker.restore(kept.facts["picker"], self.window, len(self.history))
-
-    def _momenta(self) -> dict[str, Tensor]:
-        found = {}
-        for number, optimizer in enumerate(self.optimizers):
-            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
-                buffer = optimizer.state[parameter].get("momentum_buffer")
-                if buffer is not None:
-                    found[f"{number}.{index}"] = buffer.cpu()
-        return found
-
-    def _load_momenta(self, kept: Any) -> None:
-        for name, buffer in kept.items():
-            number, index = map(int, name.split("."))
-            parameter = self.optimizers[number].param_groups[0]["params"][index]
-            self.optimizers[number].state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+    examples: Examples
+    rule: Rule
+    plan: FitPlan
+    report: Report
+    balance: Balance
+    forward: list[Callable[[Tensor], tuple[Tensor, Tensor]]]
 
 
 def fit(
-    networks: Sequence[nn.Module], examples: Examples, picker: Picker, plan: FitPlan, report: Report, store: Store
+    networks: Sequence[nn.Module], examples: Examples, rule: Rule, plan: FitPlan, report: Report, store: Store
 ) -> Fitted:
     """Train networks in place, from where a killed run with the same options stopped.
 
     Raises:
-        DataError: the loss is no longer a number.
+        DivergedError: the loss or the weights are no longer numbers, or the loss exploded.
+        UsageError: the memory does not suffice for the batch size.
     """
-    optimizers = [
-        torch.optim.SGD(n.parameters(), plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay)
-        for n in networks
-    ]
-    state = _State([network.to(plan.device) for network in networks], optimizers, GradientWindow())
+    state = TrainingState(
+        [network.to(plan.device) for network in networks], _optimizers(networks, plan), GradientWindow()
+    )
     kept = store.load()
     if kept is not None:
-        state.restore(kept, picker)
-    for epoch in range(len(state.history), plan.epochs):
-        with island(plan.seed, "epoch", epoch):
-            row = _epoch(epoch, state, examples, picker, plan, report)
-        row |= _validate(state.networks, examples, plan)
-        state.history.append(row)
-        _remember_best(state, epoch, plan)
-        store.save(state.saved(picker))
-        report.progress(epoch + 1, plan.epochs, _told(row), "epochs")
+        state.restore(kept, rule.picker, rule.objective)
+    balance = Balance(examples.labels, examples.classes, plan.class_weights, plan.logit_adjustment, plan.device)
+    forward = [torch.compile(network) if plan.compile else network for network in state.networks]
+    run = _Run(examples, rule, plan, report, balance, forward)
+    try:
+        for epoch in range(len(state.history), plan.epochs):
+            with island(plan.seed, "epoch", epoch):
+                row = _epoch(epoch, state, run)
+            row |= _validate(state.networks, examples, plan)
+            state.history.append(row)
+            _remember_best(state, epoch, plan)
+            state.save(rule.picker, rule.objective, store)
+            seen = (epoch + 1) * len(examples.rows)
+            report.progress(
+                seen, plan.epochs * len(examples.rows), _told(epoch, row["train_loss"], state, plan), "images"
+            )
+    except DivergedError as error:
+        good = store.load()
+        if good is not None:
+            fill(state.networks, good.tensors("networks"))
+            error.last_good(state.networks, good.epochs)
+        raise
     if plan.keep_best and state.best:
-        _load(state.networks, state.best)
+        fill(state.networks, state.best)
     return Fitted(state.history, state.signals, state.best_epoch if plan.keep_best else plan.epochs - 1)
 
 
@@ -179,7 +179,15 @@ def batches(count: int, size: int, generator: torch.Generator) -> list[Tensor]:
     return list(order.tensor_split(math.ceil(count / size)))
 
 
-def _epoch(epoch: int, state: _State, examples: Examples, picker: Picker, plan: FitPlan, report: Report) -> Row:
+def _optimizers(networks: Sequence[nn.Module], plan: FitPlan) -> list[torch.optim.SGD]:
+    return [
+        torch.optim.SGD(n.parameters(), plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay)
+        for n in networks
+    ]
+
+
+def _epoch(epoch: int, state: TrainingState, run: _Run) -> Row:
+    examples, picker, plan = run.examples, run.rule.picker, run.plan
     generator = torch_generator(plan.seed, "batches", epoch)
     rate = learning_rate(epoch, plan)
     signals = EpochSignals.empty(len(state.networks), len(examples.rows))
@@ -187,20 +195,21 @@ def _epoch(epoch: int, state: _State, examples: Examples, picker: Picker, plan: 
     for network, optimizer in zip(state.networks, state.optimizers, strict=True):
         network.train()
         optimizer.param_groups[0]["lr"] = rate
-    total, learnt = 0.0, 0
-    parts = batches(len(examples.rows), plan.batch_size, generator)
-    for number, places in enumerate(parts):
-        loss, count = _step(places, state, examples, picker, plan, signals, generator)
-        total, learnt = total + loss, learnt + count
-        if not math.isfinite(total):
-            raise DataError(
-                f"the loss became {loss} in epoch {epoch + 1}; a smaller --learning-rate helps "
-                f"(it is {plan.learning_rate:g}); the last finished epoch is kept, and a changed run begins anew"
-            )
+    total, learnt, seen = 0.0, 0, epoch * len(examples.rows)
+    for number, places in enumerate(batches(len(examples.rows), plan.batch_size, generator)):
+        loss, count = _step_or_say_what_fits(places, state, run, signals, generator)
+        total, learnt, seen = total + loss, learnt + count, seen + len(places)
+        if not abs(loss) <= _EXPLODED * count:
+            raise DivergedError(loss / count, epoch, plan.learning_rate)
         if number % 8 == 7:
-            report.progress(epoch, plan.epochs, f"epoch {epoch + 1}, loss {total / learnt:.3f}", "epochs")
+            told = _told(epoch, total / learnt, state, plan)
+            run.report.progress(seen, plan.epochs * len(examples.rows), told, "images")
+    if not state.finite():
+        raise DivergedError(math.nan, epoch, plan.learning_rate)
+    if picker.observes == "clean-pass":
+        _clean_pass(state, run)
     picker.end(epoch, signals, examples.labels, state.window)
-    state.signals.append(signals)
+    state.signals.append(dict(signals.tensors()))
     return {
         "epoch": epoch,
         "learning_rate": rate,
@@ -212,39 +221,65 @@ def _epoch(epoch: int, state: _State, examples: Examples, picker: Picker, plan: 
     }
 
 
-def _step(
-    places: Tensor,
-    state: _State,
-    examples: Examples,
-    picker: Picker,
-    plan: FitPlan,
-    signals: EpochSignals,
-    generator: torch.Generator,
+def _step_or_say_what_fits(
+    places: Tensor, state: TrainingState, run: _Run, signals: EpochSignals, generator: torch.Generator
 ) -> tuple[float, int]:
-    """Learn from one batch: each network from the samples that its peer picked (its own picks if it is alone)."""
-    x = examples.inputs.batch(examples.rows[places], generator)
-    labels = examples.labels[places].to(plan.device)
-    losses, picks = [], []
-    for index, network in enumerate(state.networks):
+    try:
+        return _step(places, state, run, signals, generator)
+    except (RuntimeError, MemoryError) as error:
+        if is_compiler_failure(error):
+            raise cannot_compile(error) from error
+        if not is_out_of_memory(error):
+            raise
+    # out of the except block, so that the tensors of the batch that failed are let go of
+    batch = run.examples.inputs.batch(run.examples.rows[places[:1]], None)
+    fits = batch_size_that_fits(state.networks, batch, len(places), run.plan.device, run.plan.precision)
+    raise out_of_memory(run.plan.batch_size, fits)
+
+
+def _step(
+    places: Tensor, state: TrainingState, run: _Run, signals: EpochSignals, generator: torch.Generator
+) -> tuple[float, int]:
+    """Learn from one batch: each network from the samples that its peer picked (its own picks if it is alone).
+
+    Picks and signals go by the cross-entropy of the logits as they are; class weights and logit adjustment bend only
+    what is learnt, so that they cannot throw a class out.
+    """
+    plan, picker = run.plan, run.rule.picker
+    x = run.examples.inputs.batch(run.examples.rows[places], generator)
+    given = run.examples.labels[places]
+    labels = given.to(plan.device)
+    objectives, picks = [], []
+    for index, forward in enumerate(run.forward):
         with autocast(plan.device, plan.precision):
-            penultimate, logits = network(x)
+            penultimate, logits = forward(x)
         logits = logits.float()
-        loss = cross_entropy(logits, labels, reduction="none")  # (B,)
-        losses.append(loss)
-        picks.append(picker.pick(index, places, loss.detach().cpu()))
-        posterior = signals.record(
-            index, places, logits.detach().cpu(), loss.detach().cpu(), picks[index], labels.cpu()
-        )
-        picker.observe(index, places, penultimate.detach().float().cpu(), posterior, labels.cpu(), len(examples.rows))
+        objectives.append(run.rule.objective.losses(index, places, run.balance.adjusted(logits), labels))
+        seen = logits.detach().cpu()
+        loss = losses.cross_entropy(seen, given)
+        picks.append(picker.pick(index, places, loss))
+        posterior = signals.record(index, places, seen, loss, picks[index], given)
+        if picker.observes == "training-pass":
+            picker.observe(index, places, penultimate.detach().float().cpu(), posterior, given, len(run.examples.rows))
     total, learnt = 0.0, 0
     for index, optimizer in enumerate(state.optimizers):
-        chosen = picks[len(picks) - 1 - index]
-        mean = losses[index][chosen.to(plan.device)].mean()
+        chosen = picks[len(picks) - 1 - index].to(plan.device)
+        mean = run.balance.mean(objectives[index][chosen], labels[chosen])
         optimizer.zero_grad(set_to_none=True)
         mean.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total, learnt = total + float(mean.detach()) * len(chosen), learnt + len(chosen)
     return total, learnt
+
+
+def _clean_pass(state: TrainingState, run: _Run) -> None:
+    """Show the picker each sample as it is, not augmented, with dropout off and batch norm as trained."""
+    examples, plan = run.examples, run.plan
+    for index, network in enumerate(state.networks):
+        for places in torch.split(torch.arange(len(examples.rows)), _CLEAN_PASS):
+            found = predict([network], examples.inputs, examples.rows[places], plan.device, plan.precision)
+            labels = examples.labels[places]
+            run.rule.picker.observe(index, places, found.embeddings, found.posterior, labels, len(examples.rows))
 
 
 def _kept_by_class(kept: Tensor, examples: Examples) -> list[float | None]:
@@ -263,31 +298,18 @@ def _validate(networks: Sequence[nn.Module], examples: Examples, plan: FitPlan) 
     return {name: found[metric] for name, metric in names.items()}
 
 
-def _remember_best(state: _State, epoch: int, plan: FitPlan) -> None:
+def _remember_best(state: TrainingState, epoch: int, plan: FitPlan) -> None:
     """Keep the weights of the best epoch by validation macro-F1; of equals, the earlier."""
     if not plan.keep_best:
         return
     before = state.history[state.best_epoch]["val_macro_f1"] if state.best_epoch >= 0 else None
     now = state.history[epoch]["val_macro_f1"]
     if before is None or now is None or now > before:
-        state.best = {name: tensor.clone() for name, tensor in _tensors(state.networks).items()}
+        state.best = {name: tensor.clone() for name, tensor in tensors_of(state.networks).items()}
         state.best_epoch = epoch
 
 
-def _tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
-    return {
-        f"network{number}.{name}": tensor.detach().cpu()
-        for number, network in enumerate(networks, 1)
-        for name, tensor in network.state_dict().items()
-    }
-
-
-def _load(networks: Sequence[nn.Module], tensors: Any) -> None:
-    for number, network in enumerate(networks, 1):
-        prefix = f"network{number}."
-        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-
-
-def _told(row: Row) -> str:
-    score = "" if row["val_macro_f1"] is None else f", val macro-F1 {row['val_macro_f1']:.3f}"
-    return f"epoch {row['epoch'] + 1}, loss {row['train_loss']:.3f}{score}"
+def _told(epoch: int, loss: float, state: TrainingState, plan: FitPlan) -> str:
+    score = state.history[-1]["val_macro_f1"] if state.history else None
+    after = "" if score is None else f", val macro-F1 {score:.3f}"
+    return f"epoch {epoch + 1}/{plan.epochs}, loss {loss:.3f}{after}"

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional as vision
 
 from schemas.checkpoint import NetworkSpec
 from stages.training.augmentation import Augmentation, augment
@@ -24,19 +25,25 @@ class ImageInputs:
     """Images that stay uint8 until the batch."""
 
     def __init__(self, images: Tensor, spec: NetworkSpec, device: torch.device, augmentation: Augmentation) -> None:
-        """Take images (N, H, W, 3) uint8 and how they are normalised."""
+        """Take images (N, H, W, 3) uint8, and how many channels a batch has and how they are normalised.
+
+        One channel is the luminance (ITU-R BT.601), normalised by the means of `spec.mean` and `spec.std`.
+        """
         self.images = images
         self.device = device
         self.augmentation = augmentation
-        self._mean = torch.tensor(spec.mean, device=device)[None, :, None, None]
-        self._std = torch.tensor(spec.std, device=device)[None, :, None, None]
+        self._grey = spec.channels == 1
+        mean, std = (torch.tensor(values, device=device)[None, :, None, None] for values in (spec.mean, spec.std))
+        self._mean, self._std = (mean.mean(1, True), std.mean(1, True)) if self._grey else (mean, std)
 
     def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return (B, 3, H, W) float32, normalised, channels last in memory."""
+        """Return (B, C, H, W) float32, normalised, channels last in memory."""
         pixels = self.images[rows].to(self.device, non_blocking=True)  # (B, H, W, 3) uint8
         images = pixels.permute(0, 3, 1, 2).float().div_(255)
         if generator is not None:
             images = augment(images, self.augmentation, generator)
+        if self._grey:
+            images = vision.rgb_to_grayscale(images)
         return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
 

@@ -1,18 +1,18 @@
-"""Networks: a timm backbone, and a head that also gives the penultimate features."""
+"""Networks: a backbone, and a head that also gives the penultimate features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
-from schemas.errors import DataError, UsageError, listing, nearest
+from schemas.errors import DataError, listing
+from stages.training.backbones import IMAGENET_MEAN as IMAGENET_MEAN
+from stages.training.backbones import IMAGENET_STD as IMAGENET_STD
+from stages.training.backbones import build_backbone as build_backbone
 from stages.training.randomness import island
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Head(nn.Module):
@@ -44,27 +44,9 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return penultimate features (B, H) and logits (B, K) of images (B, 3, S, S)."""
+        """Return penultimate features (B, H) and logits (B, K) of images (B, C, S, S)."""
         penultimate, logits = self.head(self.backbone(images))
         return penultimate, logits
-
-
-def build_backbone(name: str, seed: int, *purpose: str | int) -> nn.Module:
-    """Return a timm model without its classifier, freshly initialised.
-
-    Raises:
-        UsageError: timm has no model of that name.
-    """
-    if not timm.is_model(name):
-        raise UsageError(f"--backbone: timm has no model '{name}'{nearest(name, timm.list_models())}")
-    with island(seed, "backbone", *purpose):
-        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
-    return model
-
-
-def feature_width(backbone: nn.Module) -> int:
-    """Return the width D of the pooled features."""
-    return int(backbone.num_features)  # type: ignore[arg-type]
 
 
 def build_network(spec: NetworkSpec, classes: int, seed: int, *purpose: str | int) -> nn.Module:
@@ -73,7 +55,8 @@ def build_network(spec: NetworkSpec, classes: int, seed: int, *purpose: str | in
         head = Head(spec.feature_width, classes, spec.hidden, spec.dropout)
     if spec.train == "head":
         return head
-    return Network(build_backbone(spec.backbone, seed, *purpose), head).to(memory_format=torch.channels_last)
+    backbone = build_backbone(spec.backbone, seed, *purpose, image_size=spec.image_size, channels=spec.channels)
+    return Network(backbone, head).to(memory_format=torch.channels_last)
 
 
 def fit_standardisation(network: nn.Module, features: Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,12 +19,17 @@ _EARLY = 3
 """Epochs whose losses the noise rate is estimated from."""
 
 
+Gradients = Literal["training-pass", "clean-pass", "none"]
+
+
 class Picker(Protocol):
     """Picks within batches, and may learn from each epoch how to."""
 
     noise_rate_estimate: float | None
     forget_rate: float
     """Share of each batch left out in the epoch that was begun last."""
+    observes: Gradients
+    """Where it sees gradients from: each training batch as it comes, a clean pass at the epoch's end, or nowhere."""
 
     def begin(self, epoch: int) -> None:
         """Make ready for an epoch."""
@@ -43,8 +48,8 @@ class Picker(Protocol):
     def facts(self) -> dict[str, Any]:
         """Return what must be kept for a run that goes on later."""
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow, epochs: int) -> None:
-        """Take up what was kept after so many finished epochs."""
+    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
+        """Take up what was kept."""
 
 
 class PickAll:
@@ -52,6 +57,7 @@ class PickAll:
 
     noise_rate_estimate: float | None = None
     forget_rate: float = 0.0
+    observes: Gradients = "none"
 
     def begin(self, epoch: int) -> None:
         """Nothing to make ready."""
@@ -72,7 +78,7 @@ class PickAll:
         """Keep nothing."""
         return {}
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow, epochs: int) -> None:
+    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
         """Take up nothing."""
 
 
@@ -86,6 +92,8 @@ class SmallLossOptions:
         exponent: c of the paper.
         mix_ratio: share of the picks made by variance of gradients; 0 for co-teaching alone.
         all_classes: gradients of all classes' rows, not of the given class's alone.
+        window: precision in which the features of the last epochs are kept.
+        gradients: from the augmented training pass itself, or from a clean pass at each epoch's end.
         classes: K.
         seed: of the mixtures.
     """
@@ -97,6 +105,8 @@ class SmallLossOptions:
     all_classes: bool
     classes: int
     seed: int
+    gradients: Literal["training-pass", "clean-pass"] = "training-pass"
+    window: torch.dtype = torch.float16
 
 
 class PickSmallLoss:
@@ -110,6 +120,7 @@ class PickSmallLoss:
         self.options = options
         self.noise_rate_estimate: float | None = None
         self.forget_rate = 0.0
+        self.observes: Gradients = options.gradients if options.mix_ratio > 0 else "none"
         self._estimates: list[float] = []
         self._epoch = 0
         self._window = GradientWindow()
@@ -138,13 +149,13 @@ class PickSmallLoss:
     def observe(
         self, network: int, places: Tensor, penultimate: Tensor, posterior: Tensor, labels: Tensor, samples: int
     ) -> None:
-        """Keep the batch's gradients, factored."""
-        if self.options.mix_ratio == 0:
-            return
+        """Keep the batch's gradients, factored: which is K times less than the gradients."""
         residual = residuals(posterior, labels, self.options.all_classes)
-        for name, values in ((f"features{network}", penultimate), (f"residual{network}", residual)):
+        largest = torch.finfo(self.options.window).max
+        features = penultimate.clamp(-largest, largest).to(self.options.window)
+        for name, values in ((f"features{network}", features), (f"residual{network}", residual)):
             if name not in self._gradients:
-                self._gradients[name] = torch.zeros(samples, values.shape[1])
+                self._gradients[name] = torch.zeros(samples, values.shape[1], dtype=values.dtype)
             self._gradients[name][places] = values
 
     def end(self, epoch: int, signals: EpochSignals, labels: Tensor, window: GradientWindow) -> None:
@@ -163,7 +174,7 @@ class PickSmallLoss:
         """Keep the estimates."""
         return {"estimates": self._estimates, "noise_rate": self.noise_rate_estimate}
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow, epochs: int) -> None:
+    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
         """Take up the estimates and the window."""
         self._estimates = list(facts["estimates"])
         self.noise_rate_estimate = facts["noise_rate"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from stages.methods.variance_of_gradients import EPOCHS, variance_of_gradients
+from stages.report import Array
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class GradientWindow:
     """The factored gradients of the last epochs.
 
     Attributes:
-        entries: by epoch, `features{j}` (N, D) and `residual{j}` (N, C) of each network j.
+        entries: by epoch, `features{j}` (N, D) and `residual{j}` (N, C) of each network j; may lie on disk.
     """
 
-    entries: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    entries: dict[int, dict[str, Array]] = field(default_factory=dict)
 
-    def add(self, epoch: int, gradients: dict[str, Tensor]) -> None:
+    def add(self, epoch: int, gradients: Mapping[str, Array]) -> None:
         """Take in an epoch, and let go of what is too old."""
-        self.entries[epoch] = gradients
+        self.entries[epoch] = dict(gradients)
         for old in sorted(self.entries)[:-EPOCHS]:
             del self.entries[old]
 
@@ -74,6 +76,5 @@ class GradientWindow:
         if len(self.entries) < EPOCHS:
             return None
         epochs = [self.entries[epoch] for epoch in sorted(self.entries)]
-        features = torch.stack([entry[f"features{network}"] for entry in epochs])
-        residual = torch.stack([entry[f"residual{network}"] for entry in epochs])
+        features, residual = ([entry[f"{name}{network}"] for entry in epochs] for name in ("features", "residual"))
         return variance_of_gradients(features, residual)

@@ -52,3 +52,39 @@ def test_the_stages_that_may_not_read_the_truth_do_not(alrctl: Callable[..., Any
     assert [one.code for one in ran] == [0, 0, 0, 0], [one.err for one in ran]
     for name in ("lnl/clean.parquet", "r1/scores/scores.parquet", "r1/queue/queue.csv", "r1/model/history.parquet"):
         assert (work / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_the_course_of_phase_1_reaches_scores_and_evaluation(
+    alrctl: Callable[..., Any], finished: Path, tmp_path: Path
+) -> None:
+    signals = pl.read_parquet(finished / "lnl/signals.parquet").filter(network=1)
+    scores = pl.read_parquet(finished / "r1/scores/scores.parquet")
+    expected = signals.group_by("sample_id").agg(pl.col("margin").mean())
+    joined = scores.join(expected, on="sample_id", how="left")
+    assert (joined["area_under_margin"] - joined["margin_right"]).abs().max() < 1e-5
+    assert scores["forgetting_events"].max() <= signals["epoch"].n_unique() // 2
+    given = ("--checkpoint", finished / "lnl", "--truth", finished / "noisy", "--bootstrap", 0)
+    ran = alrctl("evaluate", finished / "data", *given, "--split", "val", "-o", tmp_path / "eval")
+    assert ran.code == 0, ran.err
+    told = pl.read_parquet(tmp_path / "eval/judgement.parquet")
+    assert told["epoch"].unique().sort().to_list() == signals["epoch"].unique().sort().to_list()
+    kept = signals.filter(epoch=signals["epoch"].max()).select("sample_id", "kept")
+    labels = pl.read_parquet(finished / "noisy/labels.parquet")
+    truth = pl.read_parquet(finished / "noisy/truth.parquet")
+    all_of = kept.join(labels, on="sample_id").join(truth, on="sample_id")
+    right = all_of["label"] == all_of["true_label"]
+    last = told.filter(label="(all)").sort("epoch").row(-1, named=True)
+    assert last["clean_recall"] == (all_of["kept"] & right).sum() / right.sum()
+    assert (tmp_path / "eval/judgement.png").stat().st_size > 5000
+    page = tmp_path / "page.html"
+    assert alrctl("report", tmp_path, "-o", page).code == 0
+    assert "What phase 1 judged clean" in page.read_text()
+
+
+def test_scratch_goes_through_the_chain(alrctl: Callable[..., Any], finished: Path, tmp_path: Path) -> None:
+    tiny = ("--backbone", "test_resnet", "--batch-size", 16, "--device", "cpu")
+    given = (finished / "data", "--labels", finished / "noisy")
+    assert alrctl("train-lnl", *given, "--method", "scratch", *tiny, "-o", tmp_path / "lnl").code == 0
+    scored = alrctl("score", *given, "--checkpoint", tmp_path / "lnl", "-o", tmp_path / "scores")
+    assert scored.code == 0, scored.err
+    assert pl.read_parquet(tmp_path / "scores/scores.parquet")["area_under_margin"].null_count() > 0

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from alrctl import checkpoints
 from schemas.checkpoint import CheckpointMetadata, NetworkSpec
 from schemas.errors import DataError, MismatchError
+from stages.training.failures import DivergedError
 from stages.training.network import build_network
 
 CLASSES = ("blue", "green", "red")
@@ -186,3 +187,24 @@ def test_a_digest_tells_names_types_shapes_and_values_apart() -> None:
 def test_a_fresh_backbone_follows_its_seed() -> None:
     one, again, other = (checkpoints.digest(checkpoints.fresh_backbone("test_resnet", seed)) for seed in (1, 1, 2))
     assert one == again != other
+
+
+def test_the_last_good_weights_of_a_training_that_diverged_are_written_and_named(tmp_path: Path) -> None:
+    told = metadata(networks=1)
+    networks, out = fresh(metadata(networks=2)), tmp_path / "lnl"
+    error = DivergedError(float("nan"), 4, 0.5)
+    error.last_good(networks, 3)
+    with pytest.raises(DataError) as caught, checkpoints.last_good_kept(out, {}, told):
+        raise error
+    path = tmp_path / "lnl.last-good.safetensors"
+    assert str(caught.value) == (
+        "the loss became nan in epoch 5: training diverged; a smaller --learning-rate helps (it is 0.5); "
+        f"the weights of epoch 3, the last good one, are in {path}"
+    )
+    assert all(same(one, other) for one, other in zip(checkpoints.read(path).networks(), networks, strict=True))
+
+
+def test_where_no_epoch_was_good_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError), checkpoints.last_good_kept(tmp_path / "lnl", {}, metadata()):
+        raise DivergedError(float("nan"), 0, 0.5)
+    assert list(tmp_path.iterdir()) == []

@@ -236,3 +236,42 @@ def test_a_blank_line_before_the_header_does_not_hide_the_separator(tmp_path: Pa
 def test_an_apostrophe_of_the_users_own_stays(tmp_path: Path, text: str) -> None:
     files.write_csv(pl.DataFrame({"id": ["1"], "text": [text]}), tmp_path / "t.csv")
     assert files.read_csv(tmp_path / "t.csv")["text"].to_list() == [text]
+
+
+def part(names: list[str], labels: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"sample_id": names, "label": labels, "relabelled": [False] * len(names)})
+
+
+def test_tables_written_as_one_are_read_as_one_in_their_order(tmp_path: Path) -> None:
+    parts = [part([f"{number}-{row}" for row in range(50)], ["red"] * 50) for number in range(4)]
+    rows = files.write_tables(iter(parts), tmp_path / "labels.parquet", LABELS)
+    assert rows == 200
+    assert files.read_table(tmp_path / "labels.parquet", LABELS).equals(LABELS.check(pl.concat(parts), "parts"))
+    files.write_tables(iter(parts), tmp_path / "again.parquet", LABELS)
+    assert files.sha256(tmp_path / "again.parquet") == files.sha256(tmp_path / "labels.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.parquet", "labels.parquet"]
+
+
+def test_no_table_at_all_is_a_table_without_rows(tmp_path: Path) -> None:
+    assert files.write_tables([], tmp_path / "labels.parquet", LABELS) == 0
+    assert files.read_table(tmp_path / "labels.parquet", LABELS).height == 0
+
+
+def test_one_table_of_several_against_the_contract_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        files.write_tables([part(["a"], ["red"]), part(["b"], [""])], tmp_path / "labels.parquet", LABELS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_is_scanned_is_held_to_its_name_and_columns(tmp_path: Path) -> None:
+    path = tmp_path / "labels.parquet"
+    part(["a"], ["red"]).drop("relabelled").write_parquet(path)
+    assert files.scan_table(path, LABELS).collect()["relabelled"].to_list() == [False]
+    with pytest.raises(DataError, match="column 'true_label' missing"):
+        files.scan_table(path, TRUTH)
+    files.write_table(part(["a"], ["red"]), path, LABELS)
+    with pytest.raises(DataError, match="holds the table 'labels', not 'truth'"):
+        files.scan_table(path, TRUTH)
+    path.write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="is no readable parquet file"):
+        files.scan_table(path, LABELS)

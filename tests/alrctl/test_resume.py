@@ -11,9 +11,14 @@ import pytest
 import torch
 
 from alrctl import resume
-from alrctl.resume import DiskStore
+from alrctl.resume import DiskStore, SavedArray
 from schemas.errors import UsageError
-from stages.report import Unfinished
+from stages.report import SilentReport, Unfinished, in_memory
+from stages.training.fit import Examples, FitPlan, Rule, fit
+from stages.training.inputs import FeatureInputs
+from stages.training.network import Head
+from stages.training.objective import Memoryless
+from stages.training.picking import PickSmallLoss, SmallLossOptions
 
 
 def state(epochs: int) -> Unfinished:
@@ -146,3 +151,57 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match=r"state: cannot be written \("):
         DiskStore(tmp_path / "file/state").save(state(1))
+
+
+def test_a_finished_epochs_large_part_is_read_back_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "_HELD", 1000)
+    gradients, small = torch.randn(300, 7).half(), torch.randn(5)
+    state = Unfinished(
+        1, {}, {"epoch-00000-gradients": {"features0": gradients}, "epoch-00000-signals": {"loss": small}}
+    )
+    kept = DiskStore(tmp_path).save(state)
+    assert set(kept) == {"epoch-00000-gradients"}
+    loaded = DiskStore(tmp_path).load()
+    assert loaded is not None
+    for array in (kept["epoch-00000-gradients"]["features0"], loaded.parts["epoch-00000-gradients"]["features0"]):
+        assert isinstance(array, SavedArray)
+        assert array.shape == (300, 7)
+        assert torch.equal(array[40:90], gradients[40:90])
+        assert torch.equal(in_memory(array), gradients)
+    assert torch.equal(loaded.tensors("epoch-00000-signals")["loss"], small)
+
+
+def test_what_networks_are_made_of_is_never_left_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "_HELD", 0)
+    store = DiskStore(tmp_path)
+    assert store.save(Unfinished(1, {}, {"networks": {"weight": torch.randn(100)}})) == {}
+
+
+def test_training_gives_the_same_whether_large_parts_lie_in_memory_or_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for number, held in enumerate((1 << 30, 0)):
+        monkeypatch.setattr(resume, "_HELD", held)
+        generator = torch.Generator().manual_seed(0)
+        networks = [torch_head(generator) for _ in range(2)]
+        rows, labels = torch.arange(40), torch.arange(40) % 3
+        features = FeatureInputs(torch.randn(40, 5, generator=generator), torch.device("cpu"))
+        examples = Examples(features, rows, labels, rows[:0], labels[:0], 3)
+        picker = PickSmallLoss(SmallLossOptions(0.3, 1, 1.0, 0.4, False, 3, 0))
+        plan = FitPlan(8, 10, 0.1, 0.9, 0.0, 0, "float32", torch.device("cpu"))
+        store = DiskStore(tmp_path / str(number))
+        fitted = fit(networks, examples, Rule(picker, Memoryless()), plan, SilentReport(), store)
+        found.append([{name: in_memory(array) for name, array in epoch.items()} for epoch in fitted.signals])
+        on_disk = isinstance(fitted.signals[0]["loss"], SavedArray)
+        assert on_disk == (held == 0)
+    for one, other in zip(*found, strict=True):
+        assert all(torch.equal(one[name].nan_to_num(-1), other[name].nan_to_num(-1)) for name in one)
+    assert not bool(found[0][-1]["variance"].isnan().any())
+
+
+def torch_head(generator: torch.Generator) -> Head:
+    head = Head(5, 3, 4, 0.0)
+    for parameter in head.parameters():
+        parameter.data.normal_(generator=generator)
+    return head

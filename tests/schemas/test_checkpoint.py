@@ -31,6 +31,18 @@ METADATA = CheckpointMetadata(
 )
 
 
+def test_checkpoints_from_before_there_were_channels_have_three() -> None:
+    old = {name: value for name, value in SPEC.model_dump().items() if name != "channels"}
+    assert NetworkSpec.model_validate(old) == SPEC
+    assert SPEC.channels == 3
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4])
+def test_there_are_one_or_three_channels(channels: int) -> None:
+    with pytest.raises(ValidationError, match="channels"):
+        NetworkSpec.model_validate(SPEC.model_dump() | {"channels": channels})
+
+
 def test_the_same_classes_pass() -> None:
     METADATA.check_classes(("red", "green", "blue"), "m")
 

@@ -75,3 +75,39 @@ def test_excluding_all_but_one_class_is_refused() -> None:
 def test_an_option_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CorruptConfig.model_validate(wrong)
+
+
+def flipped(**options: Any) -> np.ndarray[Any, Any]:
+    config = CorruptConfig.model_validate({"noise": "asymmetric", "rate": 0.5, "seed": 3} | options)
+    return run(config, LABELS, EVERYTHING, CLASSES).transition
+
+
+def test_asymmetric_noise_goes_where_the_map_says_alone() -> None:
+    found = flipped(map=["red=green", "green=red"])
+    assert found[0, 2] == found[1, 2] == 0
+    assert found[0, 1] == pytest.approx(0.5, abs=0.1)
+    assert found[1, 0] == pytest.approx(0.5, abs=0.1)
+    assert found[2].tolist() == [0, 0, 1]
+
+
+def test_a_class_taken_for_several_goes_to_them_evenly() -> None:
+    found = flipped(map=["red=green", "red=blue"], rate=1.0)
+    assert found[0, 0] == 0
+    assert found[0, 1] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"map": []}, "--map: asymmetric noise needs at least one TRUE=GIVEN"),
+        ({"map": ["red"]}, "--map: 'red' is not of the form TRUE=GIVEN"),
+        ({"map": ["rad=green"]}, "--map: no class 'rad'; did you mean 'red'?"),
+        ({"map": ["red=red"]}, "--map: 'red=red' takes a class for itself"),
+        ({"map": ["red=green"], "exclude": ["green"]}, "--map: 'red=green' names an excluded class"),
+        ({"map": ["red=green"], "noise": "symmetric"}, "--map: goes with --noise asymmetric alone"),
+    ],
+)
+def test_a_map_that_makes_no_sense_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        flipped(**options)
+    assert str(caught.value) == told

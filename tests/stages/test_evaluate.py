@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from schemas.judgement import JUDGEMENT
 from schemas.per_class import PER_CLASS
 from stages.evaluate import EvaluateConfig, EvaluateOutputs, LabelQualityInputs, run
 from stages.methods import metrics
@@ -168,3 +169,17 @@ def test_figures_are_those_of_the_metrics() -> None:
     label, posterior = generator.integers(0, 3, 50), generator.dirichlet(np.ones(3), 50)
     found = run(EvaluateConfig(bootstrap=0), label, posterior, np.arange(50), CLASSES, None)
     assert {name: told["value"] for name, told in found.metrics.items()} == metrics.overall(label, posterior)
+
+
+def test_the_judgement_is_followed_through_the_epochs_of_phase_1() -> None:
+    true = np.array([0, 0, 1, 1, 2, 2])
+    first = np.array([0, 1, 1, 1, 2, 0])
+    kept = [(0, np.ones(6, dtype=bool)), (3, np.array([True, False, True, False, True, False]))]
+    unjudged = np.full(6, -1, dtype=np.int8)
+    quality = LabelQualityInputs(true, first, first, np.zeros(6, dtype=bool), unjudged, kept)
+    found = judged(quality, bootstrap=0).judgement
+    table = JUDGEMENT.make(found)
+    assert table.filter(label="(all)").rows() == [(0, "(all)", 4 / 6, 1.0), (3, "(all)", 1.0, 3 / 4)]
+    assert table.filter(epoch=3, label="green").rows() == [(3, "green", 1.0, 1 / 2)]
+    assert table.filter(epoch=0, label="red").rows() == [(0, "red", 1 / 2, 1.0)]
+    assert judged(bootstrap=0).judgement is None

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from schemas.checkpoint import NetworkSpec
 from schemas.clean import CLEAN
-from schemas.errors import DataError
+from schemas.errors import DataError, UsageError
 from schemas.history import HISTORY
 from schemas.signals import SIGNALS
 from stages.report import NoStore, Report, SilentReport
 from stages.train_lnl import TrainLnlConfig, TrainLnlInputs, TrainLnlOutputs, run
-from stages.training.network import Head, Network, build_backbone
+from stages.training.backbones import build_backbone
+from stages.training.network import Head, Network, build_network
 
 CLASSES = ("red", "green", "blue")
 NAMES = [f"s{number}" for number in range(30)]
@@ -56,10 +57,14 @@ def train(given: TrainLnlInputs | None = None, report: Report | None = None, **o
     return run(config, given or inputs(), report or SilentReport(), NoStore())
 
 
+def signals_of(found: TrainLnlOutputs) -> pl.DataFrame:
+    return pl.concat(found.signals)
+
+
 @pytest.mark.parametrize("method", ["coteaching", "coteaching-vog"])
 def test_judged_clean_is_network_ones_pick_in_the_last_epoch(method: str) -> None:
     found = train(method=method, forget_rate=0.3)
-    signals = SIGNALS.check(found.signals, "signals")
+    signals = SIGNALS.check(signals_of(found), "signals")
     last = signals.filter((pl.col("epoch") == 6) & (pl.col("network") == 1))
     assert found.clean["sample_id"] == last["sample_id"].to_list() == NAMES
     assert found.clean["judged_clean"] == last["kept"].to_list()
@@ -70,13 +75,13 @@ def test_judged_clean_is_network_ones_pick_in_the_last_epoch(method: str) -> Non
 
 def test_certainty_is_the_share_of_picks_over_the_last_five_epochs_and_both_networks() -> None:
     found = train(method="coteaching", forget_rate=0.3)
-    by_sample = found.signals.filter(pl.col("epoch") >= 2).group_by("sample_id", maintain_order=True)
+    by_sample = signals_of(found).filter(pl.col("epoch") >= 2).group_by("sample_id", maintain_order=True)
     assert found.clean["certainty"] == pytest.approx(by_sample.agg(pl.col("kept").mean())["kept"].to_list())
 
 
 def test_certainty_of_a_short_training_is_over_all_its_epochs() -> None:
     found = train(method="coteaching", forget_rate=0.3, epochs=3)
-    by_sample = found.signals.group_by("sample_id", maintain_order=True).agg(pl.col("kept").mean())
+    by_sample = signals_of(found).group_by("sample_id", maintain_order=True).agg(pl.col("kept").mean())
     assert found.clean["certainty"] == pytest.approx(by_sample["kept"].to_list())
 
 
@@ -86,13 +91,13 @@ def test_cross_entropy_makes_no_judgement_and_one_network(report: Report, heard:
     assert len(found.networks) == 1
     assert clean["judged_clean"].null_count() == clean["certainty"].null_count() == 30
     assert found.facts["judged_clean"] is None
-    assert set(found.signals["network"]) == {1}
-    assert found.signals["kept"].all()
+    assert set(signals_of(found)["network"]) == {1}
+    assert signals_of(found)["kept"].all()
     assert heard == []
 
 
 def test_signals_have_a_row_a_sample_epoch_and_network() -> None:
-    signals = SIGNALS.check(train(method="coteaching-vog", forget_rate=0.3).signals, "signals")
+    signals = SIGNALS.check(signals_of(train(method="coteaching-vog", forget_rate=0.3)), "signals")
     assert signals.height == 30 * 7 * 2
     assert signals.group_by("epoch", "network").agg(pl.col("sample_id").n_unique())["sample_id"].unique().to_list() == [
         30
@@ -108,11 +113,11 @@ def test_signals_have_a_row_a_sample_epoch_and_network() -> None:
 
 
 def test_variance_of_gradients_is_null_until_five_epochs_are_seen_and_in_other_methods() -> None:
-    with_vog = train(method="coteaching-vog", forget_rate=0.3).signals
+    with_vog = signals_of(train(method="coteaching-vog", forget_rate=0.3))
     known = with_vog.filter(pl.col("variance_of_gradients").is_not_null())
     assert set(known["epoch"]) == {5, 6}
     assert known.height == 30 * 2 * 2
-    assert train(method="coteaching", forget_rate=0.3).signals["variance_of_gradients"].null_count() == 420
+    assert signals_of(train(method="coteaching", forget_rate=0.3))["variance_of_gradients"].null_count() == 420
 
 
 def test_history_keeps_its_contract() -> None:
@@ -149,9 +154,9 @@ def test_a_class_without_samples_is_not_called_vanished(report: Report, heard: l
 
 def test_the_same_seed_gives_the_same_and_another_seed_another() -> None:
     first, again, other = (train(method="coteaching-vog", forget_rate=0.3, seed=seed) for seed in (0, 0, 1))
-    assert first.signals.equals(again.signals)
+    assert signals_of(first).equals(signals_of(again))
     assert first.history == again.history
-    assert not first.signals.equals(other.signals)
+    assert not signals_of(first).equals(signals_of(other))
 
 
 def test_the_two_networks_begin_apart_and_stay_apart() -> None:
@@ -204,7 +209,7 @@ def test_a_forget_rate_that_is_no_share_is_refused(rate: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"method": "sce"}, {"num_gradual": 0}, {"exponent": 0}, {"mix_ratio": 1.1}, {"dropout": 1.0}, {"hidden": -1}],
+    [{"method": "svm"}, {"num_gradual": 0}, {"exponent": 0}, {"mix_ratio": 1.1}, {"dropout": 1.0}, {"hidden": -1}],
 )
 def test_an_option_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -214,3 +219,69 @@ def test_an_option_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("options", "width"), [({}, 0), ({"train": "head"}, 256), ({"train": "head", "hidden": 7}, 7)])
 def test_heads_on_a_frozen_backbone_have_a_hidden_layer_of_their_own(options: dict[str, Any], width: int) -> None:
     assert TrainLnlConfig.model_validate(options).hidden_width == width
+
+
+@pytest.mark.parametrize(
+    ("spelling", "method"),
+    [
+        ("coteaching_VOG", "coteaching-vog"),
+        ("cross_entropy", "cross-entropy"),
+        ("CE", "cross-entropy"),
+        ("scratch", "scratch"),
+        ("symmetric-cross-entropy", "sce"),
+        ("generalized_cross_entropy", "gce"),
+    ],
+)
+def test_the_published_programs_spellings_are_taken(spelling: str, method: str) -> None:
+    assert TrainLnlConfig.model_validate({"method": spelling}).method == method
+
+
+@pytest.mark.parametrize("method", ["sce", "gce", "elr"])
+def test_a_robust_loss_learns_from_all_samples_judges_none_and_is_not_cross_entropy(method: str) -> None:
+    found, plain = train(method=method, epochs=30), train(method="cross-entropy", epochs=30)
+    assert len(found.networks) == 1
+    assert found.clean["judged_clean"] == [None] * 30
+    assert signals_of(found)["kept"].all()
+    assert found.history[-1]["train_loss"] != plain.history[-1]["train_loss"]
+    assert found.history[-1]["val_macro_f1"] > 0.5
+
+
+def test_the_options_of_a_robust_loss_reach_it() -> None:
+    for method, option, values in (
+        ("sce", "sce_beta", (0.1, 2.0)),
+        ("gce", "gce_q", (0.2, 1.0)),
+        ("elr", "elr_lambda", (0, 5)),
+    ):
+        one, other = (train(method=method, epochs=2, **{option: value}) for value in values)
+        assert one.history[-1]["train_loss"] != other.history[-1]["train_loss"], method
+
+
+def test_scratch_leaves_the_network_as_it_began() -> None:
+    found = train(method="scratch")
+    untouched = build_network(spec(), 3, 0, 1).state_dict()
+    assert len(found.networks) == 1
+    assert torch.equal(found.networks[0].state_dict()["last.weight"], untouched["last.weight"])
+    assert found.history == list(found.signals) == []
+    assert found.clean["judged_clean"] == [None] * 30
+    assert HISTORY.rows(found.history).height == 0
+
+
+def test_compiled_networks_are_those_that_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def count(network: torch.nn.Module) -> torch.nn.Module:
+        compiled.append(network)
+        return network
+
+    monkeypatch.setattr(torch, "compile", count)
+    found = train(method="coteaching", epochs=1, compile=True)
+    assert [id(network) for network in compiled] == [id(network) for network in found.networks]
+
+
+def test_a_network_that_cannot_be_compiled_here_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(features: torch.Tensor) -> None:
+        raise type("CppCompileError", (RuntimeError,), {"__module__": "torch._inductor.exc"})("no compiler\nmore")
+
+    monkeypatch.setattr(torch, "compile", lambda network: fail)
+    with pytest.raises(UsageError, match=r"^--compile: torch.compile failed here \(no compiler\); leave it out"):
+        train(method="cross-entropy", compile=True)

@@ -23,13 +23,15 @@ from schemas.errors import DataError
 from schemas.history import HISTORY
 from stages.methods import metrics
 from stages.report import NoStore, SilentReport, Unfinished
-from stages.training.fit import Examples, FitPlan, Fitted, batches, fit, learning_rate
+from stages.training.failures import DivergedError
+from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate
 from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_network
+from stages.training.objective import Memoryless
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker, PickSmallLoss, SmallLossOptions
 from stages.training.predict import predict
-from stages.training.signals import EpochSignals
+from stages.training.signals import EpochSignals, GradientWindow
 
 CPU, CLASSES, WIDTH = torch.device("cpu"), 3, 6
 
@@ -44,12 +46,13 @@ class Kept:
     def load(self) -> Unfinished | None:
         return self.start
 
-    def save(self, state: Unfinished) -> None:
+    def save(self, state: Unfinished) -> dict[str, Any]:
         parts = {
-            part: load(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
-            for part, tensors in state.parts.items()
+            part: load(save({name: tensor.contiguous() for name, tensor in state.tensors(part).items()}))
+            for part in state.parts
         }
         self.states.append(Unfinished(state.epochs, json.loads(json.dumps(state.facts)), parts))
+        return {}
 
 
 def spec(train: str = "head", **changed: Any) -> NetworkSpec:
@@ -84,10 +87,23 @@ def small_loss(**changed: Any) -> PickSmallLoss:
     return PickSmallLoss(SmallLossOptions(**(usual | {"all_classes": False, "classes": CLASSES, "seed": 0} | changed)))
 
 
+def live_window(picker: PickSmallLoss) -> None:
+    """Let a picker see five epochs of made-up gradients."""
+    window, labels = GradientWindow(), torch.arange(30) % CLASSES
+    for epoch in range(5):
+        generator = torch.Generator().manual_seed(epoch)
+        picker.begin(epoch)
+        for network in range(2):
+            features, posterior = torch.randn(30, 4, generator=generator), torch.rand(30, CLASSES, generator=generator)
+            picker.observe(network, torch.arange(30), features, posterior, labels, 30)
+        picker.end(epoch, EpochSignals.empty(2, 30), labels, window)
+
+
 def fitted(
     networks: Sequence[nn.Module], picker: Picker, how: FitPlan, store: Any = None, given: Examples | None = None
 ) -> Fitted:
-    return fit(networks, given or examples(), picker, how, SilentReport(), store or NoStore())
+    rule = Rule(picker, Memoryless())
+    return fit(networks, given or examples(), rule, how, SilentReport(), store or NoStore())
 
 
 def same_tensors(one: Sequence[nn.Module], other: Sequence[nn.Module]) -> bool:
@@ -98,11 +114,11 @@ def same_tensors(one: Sequence[nn.Module], other: Sequence[nn.Module]) -> bool:
     )
 
 
-def same_signals(one: list[EpochSignals], other: list[EpochSignals]) -> bool:
+def same_signals(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
     return len(one) == len(other) and all(
-        torch.equal(tensor.nan_to_num(-1), b.tensors()[name].nan_to_num(-1))
+        torch.equal(tensor.nan_to_num(-1), b[name].nan_to_num(-1))
         for a, b in zip(one, other, strict=True)
-        for name, tensor in a.tensors().items()
+        for name, tensor in a.items()
     )
 
 
@@ -135,7 +151,7 @@ def test_each_network_steps_on_the_mean_loss_over_its_peers_picks() -> None:
     learnt = (losses[0][picks[1]].mean() + losses[1][picks[0]].mean()) / 2
     assert found.history[0]["train_loss"] == pytest.approx(float(learnt), abs=1e-6)
     for number in (0, 1):
-        assert set(found.signals[0].kept[number].nonzero().flatten().tolist()) == set(picks[number].tolist())
+        assert set(found.signals[0]["kept"][number].nonzero().flatten().tolist()) == set(picks[number].tolist())
 
 
 def test_a_network_alone_equals_torchs_own_loop_of_sgd_and_cosine() -> None:
@@ -231,7 +247,8 @@ def last_layer_gradients(network: nn.Module, given: Examples) -> Tensor:
 def test_variance_of_gradients_in_training_equals_autograd_over_the_five_epochs_before() -> None:
     given, networks, store = examples(validation=0), heads(2), Kept()
     weights = [[{n: t.clone() for n, t in network.state_dict().items()} for network in networks]]
-    found = fitted(networks, small_loss(mix_ratio=0.4), plan(epochs=7, batch_size=30), store, given)
+    picker = small_loss(mix_ratio=0.4, window=torch.float32)
+    found = fitted(networks, picker, plan(epochs=7, batch_size=30), store, given)
     for state in store.states:
         saved = state.parts["networks"]
         prefixes = ("network1.", "network2.")
@@ -242,7 +259,7 @@ def test_variance_of_gradients_in_training_equals_autograd_over_the_five_epochs_
             probe.load_state_dict(before[number])
             seen.append(last_layer_gradients(probe, given))
         for epoch in range(7):
-            variance = found.signals[epoch].variance[number]
+            variance = found.signals[epoch]["variance"][number]
             if epoch < 5:
                 assert variance.isnan().all()
             else:
@@ -250,11 +267,26 @@ def test_variance_of_gradients_in_training_equals_autograd_over_the_five_epochs_
                 torch.testing.assert_close(variance, expected, rtol=0, atol=1e-5)
 
 
+def test_the_window_keeps_features_in_half_precision_and_large_ones_finite() -> None:
+    picker, window = small_loss(mix_ratio=0.4), GradientWindow()
+    picker.begin(0)
+    features = torch.full((30, 4), 1e6)
+    for network in range(2):
+        picker.observe(
+            network, torch.arange(30), features, torch.full((30, CLASSES), 1 / 3), torch.zeros(30).long(), 30
+        )
+    picker.end(0, EpochSignals.empty(2, 30), torch.zeros(30).long(), window)
+    kept = window.entries[0]["features1"]
+    assert isinstance(kept, Tensor)
+    assert kept.dtype == torch.float16
+    assert bool(torch.isfinite(kept).all())
+
+
 def test_variance_of_gradients_changes_the_picks_past_the_warm_up_alone() -> None:
     given = examples(validation=0)
     without, mixed = (fitted(heads(2), small_loss(mix_ratio=m), plan(), given=given) for m in (0.0, 0.4))
     different = [
-        not torch.equal(one.kept, other.kept) for one, other in zip(without.signals, mixed.signals, strict=True)
+        not torch.equal(one["kept"], other["kept"]) for one, other in zip(without.signals, mixed.signals, strict=True)
     ]
     assert different[:5] == [False] * 5
     assert any(different[5:])
@@ -319,7 +351,7 @@ def test_history_keeps_its_contract_and_counts_what_was_kept() -> None:
     table = HISTORY.make({name: [row[name] for row in found.history] for name in HISTORY.schema.column_names()})
     assert table["epoch"].to_list() == list(range(4))
     for row, signals in zip(found.history, found.signals, strict=True):
-        kept = signals.kept[0]
+        kept = signals["kept"][0]
         assert row["kept_share"] == pytest.approx(kept.float().mean().item())
         by_class = [kept[given.labels == index].float().mean().item() for index in range(CLASSES)]
         assert row["kept_share_by_class"] == pytest.approx(by_class)
@@ -340,6 +372,89 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_mend() -> None:
     told = str(caught.value)
     assert told.startswith("the loss became ")
     assert "a smaller --learning-rate helps (it is 1e+30)" in told
+
+
+def test_a_loss_that_explodes_ends_the_run_before_it_is_no_number() -> None:
+    class Huge(Memoryless):
+        def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+            return super().losses(network, places, logits, labels) + 1001
+
+    with pytest.raises(DivergedError, match=r"^the loss became 100\d\.\d+ in epoch 1: training diverged"):
+        fit(heads(1), examples(), Rule(PickAll(), Huge()), plan(), SilentReport(), NoStore())
+
+
+def test_weights_that_are_no_numbers_end_the_run_though_the_loss_was_one() -> None:
+    network = heads(1)[0]
+    for parameter in network.parameters():
+        parameter.register_hook(lambda slope: slope * torch.inf)
+    with pytest.raises(DivergedError):
+        fit([network], examples(), Rule.plain(), plan(batch_size=30), SilentReport(), NoStore())
+
+
+def test_a_run_that_diverges_gives_its_last_good_weights() -> None:
+    class Late(Memoryless):
+        calls = 0
+
+        def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+            Late.calls += 1
+            return super().losses(network, places, logits, labels) * (torch.nan if Late.calls > 10 else 1)
+
+    class Remembering(Kept):
+        def load(self) -> Unfinished | None:
+            return self.states[-1] if self.states else None
+
+    networks, store, undisturbed = heads(1), Remembering(), heads(1)
+    with pytest.raises(DivergedError) as caught:  # four batches an epoch: the third epoch's third fails
+        fit(networks, examples(), Rule(PickAll(), Late()), plan(), SilentReport(), store)
+    assert caught.value.epochs == 2
+    fit(undisturbed, examples(), Rule.plain(), plan(), SilentReport(), recorded := Kept())
+    good = recorded.states[1].tensors("networks")
+    assert all(torch.equal(good[f"network1.{n}"], t) for n, t in caught.value.networks[0].state_dict().items())
+
+
+def test_class_weights_and_logit_adjustment_reach_the_step() -> None:
+    given, networks = examples(), [heads(1) for _ in range(3)]
+    for one, changed in zip(networks, ({}, {"class_weights": "balanced"}, {"logit_adjustment": 1.0}), strict=True):
+        fitted(one, PickAll(), plan(epochs=2, **changed), given=given)
+    assert not same_tensors(networks[0], networks[1])
+    assert not same_tensors(networks[0], networks[2])
+
+
+def test_logit_adjustment_learns_what_all_classes_are_equally_likely_in() -> None:
+    labels = torch.tensor([0] * 54 + [1] * 6)
+    rows, features = torch.arange(60), torch.ones(60, WIDTH)  # nothing to tell the classes by but their shares
+    given = Examples(FeatureInputs(features, CPU), rows, labels, rows[:0], labels[:0], 2)
+    for tau, share in ((0.0, 0.1), (1.0, 0.5)):
+        network = build_network(spec(), 2, 0, 1)
+        fitted([network], PickAll(), plan(epochs=60, batch_size=60, logit_adjustment=tau), given=given)
+        posterior = network(features[:1])[1].softmax(dim=1)
+        assert float(posterior[0, 1].detach()) == pytest.approx(share, abs=0.02)
+
+
+def test_picks_do_not_depend_on_the_order_of_a_batch() -> None:
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    loss = torch.rand(30, generator=torch.Generator().manual_seed(2))
+    places = torch.arange(30)
+    one = small_loss(noise_rate=0.4, num_gradual=0, mix_ratio=0.3)
+    live_window(one)
+    one.begin(6)
+    there = places[one.pick(0, places, loss)]
+    mixed = places[order][one.pick(0, places[order], loss[order])]
+    assert there.sort().values.equal(mixed.sort().values)
+    assert len(there) == 12 + 5
+
+
+def test_gradients_of_a_clean_pass_are_those_of_the_epochs_last_weights() -> None:
+    given, networks, store = examples(validation=0), heads(2), Kept()
+    how = plan(epochs=6, batch_size=10)
+    fitted(networks, small_loss(mix_ratio=0.4, gradients="clean-pass", window=torch.float32), how, store, given)
+    gradients = store.states[-1].tensors("epoch-00005-gradients")
+    for number, network in enumerate(networks):
+        network.eval()
+        penultimate, logits = network(given.inputs.batch(given.rows, None))
+        torch.testing.assert_close(gradients[f"features{number}"], penultimate.detach())
+        own = logits.softmax(dim=1).gather(1, given.labels[:, None]) - 1
+        torch.testing.assert_close(gradients[f"residual{number}"], own.detach())
 
 
 @given(st.integers(1, 300), st.integers(3, 50), st.integers(0, 1000))

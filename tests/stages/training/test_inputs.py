@@ -42,6 +42,24 @@ def test_with_a_generator_images_are_augmented_before_they_are_normalised() -> N
     torch.testing.assert_close(found, (changed - mean) / std, check_stride=False)
 
 
+def test_one_channel_is_the_luminance_normalised_by_the_means_over_channels() -> None:
+    found = ImageInputs(IMAGES, SPEC.model_copy(update={"channels": 1}), CPU, "paper").batch(torch.tensor([4, 1]), None)
+    assert found.shape == (2, 1, 10, 10)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    for place, row in enumerate((4, 1)):
+        luminance = IMAGES[row].numpy() / 255 @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+        np.testing.assert_allclose(found[place, 0].numpy(), (luminance - 0.5) / 0.2, atol=1e-3)
+
+
+def test_one_channel_is_augmented_in_colour_first() -> None:
+    inputs = ImageInputs(IMAGES, SPEC.model_copy(update={"channels": 1}), CPU, "paper")
+    found = inputs.batch(torch.arange(7), torch.Generator().manual_seed(3))
+    changed = augment(IMAGES.permute(0, 3, 1, 2).float() / 255, "paper", torch.Generator().manual_seed(3))
+    weights = torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    expected = ((changed * weights).sum(dim=1, keepdim=True) - 0.5) / 0.2
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0, check_stride=False)
+
+
 def test_without_augmentation_a_generator_changes_nothing() -> None:
     inputs = ImageInputs(IMAGES, SPEC, CPU, "none")
     rows = torch.arange(7)

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from schemas.checkpoint import NetworkSpec
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError
 from stages.training.network import (
     Head,
     Network,
-    build_backbone,
     build_network,
-    feature_width,
     fit_standardisation,
     load_weights,
 )
@@ -63,15 +61,12 @@ def test_a_frozen_backbone_leaves_a_head_to_train() -> None:
     assert logits.shape == (4, 3)
 
 
-def test_the_width_of_a_backbone_is_that_of_its_features() -> None:
-    backbone = build_backbone("test_resnet", 0).eval()
-    assert backbone(drawn(2, 3, 16, 16)).shape == (2, feature_width(backbone))
-
-
-def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UsageError) as caught:
-        build_backbone("resnet81", 0)
-    assert str(caught.value).startswith("--backbone: timm has no model 'resnet81'; did you mean 'resnet")
+def test_a_network_is_built_for_the_images_size_and_channels() -> None:
+    asked = spec(train="all", backbone="torchvision/vit_b_32", feature_width=768, image_size=64, channels=1)
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in build_network(asked, 3, 0, 1).state_dict().items()}
+    assert shapes["backbone.encoder.pos_embedding"] == (1, 1 + 2 * 2, 768)
+    assert shapes["backbone.conv_proj.weight"] == (768, 1, 32, 32)
 
 
 def test_fitted_features_are_standardised() -> None:

@@ -37,7 +37,7 @@ def live(one: PickSmallLoss, epochs: int, window: GradientWindow, first: int = 0
         signals = EpochSignals.empty(2, SAMPLES)
         signals.loss.copy_(losses(epoch))
         one.begin(epoch)
-        for network in range(2):
+        for network in range(2) if one.observes != "none" else ():
             for places in torch.arange(SAMPLES).split(10):
                 penultimate = torch.randn(len(places), WIDTH, generator=generator)
                 posterior = torch.rand(len(places), CLASSES, generator=generator).softmax(dim=1)
@@ -144,7 +144,7 @@ def test_a_restored_picker_picks_as_the_one_it_was_kept_from(after: int) -> None
     one, window = picker(noise_rate=None), GradientWindow()
     live(one, after, window)
     other, again = picker(noise_rate=None), GradientWindow(dict(window.entries))
-    other.restore(one.facts(), again, after)
+    other.restore(one.facts(), again)
     for each, seen in ((one, window), (other, again)):
         live(each, 9, seen, first=after)
         each.begin(9)
