@@ -153,11 +153,11 @@ def bare_passes(inputs: TrainLnlInputs, batch: int, device: torch.device) -> Cal
 def options() -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--side", type=int, default=64, help="pixels")
-    words.add_argument("--samples", type=int, default=1024)
+    words.add_argument("--samples", type=int, default=512)
     words.add_argument("--batch", type=int, default=128)
     words.add_argument("--runs", type=int, default=5)
     words.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    words.add_argument("--networks", default="resnet18", help="name of a timm model")
+    words.add_argument("--networks", default="resnet18", help="name of a backbone")
     return words.parse_args()
 
 
