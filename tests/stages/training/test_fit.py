@@ -27,7 +27,7 @@ from stages.training.failures import DivergedError
 from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate
 from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_network
-from stages.training.objective import Memoryless
+from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker, PickSmallLoss, SmallLossOptions
 from stages.training.predict import predict
@@ -190,6 +190,18 @@ def test_going_on_after_any_epoch_gives_what_an_undisturbed_run_gives(method: st
         assert resumed.history == whole.history
         assert same_signals(resumed.signals, whole.signals)
         assert same_tensors(again, networks)
+
+
+def test_going_on_gives_the_same_where_the_loss_remembers_samples() -> None:
+    def learnt(networks: Sequence[nn.Module], store: Kept) -> Fitted:
+        rule = Rule(PickAll(), EarlyLearning(30, CLASSES, 3.0, 0.7))
+        return fit(networks, examples(validation=0), rule, plan(epochs=4), SilentReport(), store)
+
+    networks, again, store = heads(1), heads(1), Kept()
+    whole = learnt(networks, store)
+    resumed = learnt(again, Kept(store.states[1]))
+    assert resumed.history == whole.history
+    assert same_tensors(again, networks)
 
 
 def test_going_on_after_any_epoch_keeps_the_same_best_epoch() -> None:
