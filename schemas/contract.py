@@ -132,7 +132,8 @@ class Contract:
                 columns = "column " + " + ".join(f"'{name}'" for name in names)
                 breaches.append(f"{columns} has {plural(count, 'row')} {_said(rule)} (first: row {row}, {value})")
             else:
-                breaches.append(f"{plural(count, 'row')} break '{rule.replace('_', ' ')}' (first: row {row})")
+                verb = "breaks" if count == 1 else "break"
+                breaches.append(f"{plural(count, 'row')} {verb} '{rule.replace('_', ' ')}' (first: row {row})")
         return f"{source}: {'; '.join(breaches)}"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataframely as dy
+import polars as pl
 
 from schemas.contract import Contract
+from schemas.posteriors import one_length, sums_to_one
 from schemas.samples import SPLITS
 
 
@@ -16,6 +18,16 @@ class Predictions(dy.Schema):
     label = dy.String(min_length=1, description="the reference it is judged by")
     predicted_label = dy.String(min_length=1)
     posterior = dy.List(dy.Float32(min=0, max=1), description="by class, in the order of classes.yaml; sums to 1")
+
+    @dy.rule()
+    def posterior_sums_to_one(cls) -> pl.Expr:
+        """Hold each posterior to a distribution."""
+        return sums_to_one("posterior")
+
+    @dy.rule()
+    def posterior_has_the_same_length_in_every_row(cls) -> pl.Expr:
+        """Hold all posteriors to one number of classes."""
+        return one_length("posterior")
 
 
 PREDICTIONS = Contract("predictions", version=1, schema=Predictions)

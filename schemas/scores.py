@@ -6,6 +6,7 @@ import dataframely as dy
 import polars as pl
 
 from schemas.contract import Contract
+from schemas.posteriors import one_length, sums_to_one
 
 
 class Scores(dy.Schema):
@@ -35,12 +36,12 @@ class Scores(dy.Schema):
     @dy.rule()
     def posterior_sums_to_one(cls) -> pl.Expr:
         """Hold each posterior to a distribution."""
-        return (pl.col("posterior").list.sum() - 1).abs() < 1e-3
+        return sums_to_one("posterior")
 
     @dy.rule()
     def posterior_has_the_same_length_in_every_row(cls) -> pl.Expr:
         """Hold all posteriors to one number of classes."""
-        return pl.col("posterior").list.len() == pl.col("posterior").list.len().first()
+        return one_length("posterior")
 
 
 SCORES = Contract(

@@ -15,6 +15,7 @@ from schemas.errors import DataError
 from schemas.history import HISTORY
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
+from schemas.predictions import PREDICTIONS
 from schemas.queue import QUEUE
 from schemas.samples import SAMPLES
 from schemas.scores import SCORES
@@ -168,12 +169,12 @@ def test_nan_inside_a_posterior_is_refused() -> None:
 
 def test_a_posterior_that_does_not_sum_to_one_is_refused() -> None:
     told = refusal(SCORES, scores(posterior=[[0.5, 0.5], [0.9, 0.1], [0.2, 0.7]]))
-    assert told == "given.csv: 1 row break 'posterior sums to one' (first: row 3)"
+    assert told == "given.csv: 1 row breaks 'posterior sums to one' (first: row 3)"
 
 
 def test_posteriors_of_different_lengths_are_refused() -> None:
     told = refusal(SCORES, scores(posterior=[[0.5, 0.5], [0.9, 0.1], [0.2, 0.3, 0.5]]))
-    assert told == "given.csv: 1 row break 'posterior has the same length in every row' (first: row 3)"
+    assert told == "given.csv: 1 row breaks 'posterior has the same length in every row' (first: row 3)"
 
 
 def test_every_breach_is_told_not_the_first_alone() -> None:
@@ -310,3 +311,13 @@ def test_a_checked_table_passes_again_unchanged(order: list[str], names: list[st
     checked = LABELS.check(frame, "labels")
     assert LABELS.check(checked, "labels").equals(checked)
     assert checked["sample_id"].to_list() == names
+
+
+@pytest.mark.parametrize(
+    ("posteriors", "rule"),
+    [([[0.5, 0.5], [0.5, 0.4]], "sums to one"), ([[0.5, 0.5], [1.0]], "has the same length in every row")],
+)
+def test_predictions_hold_posteriors_to_distributions(posteriors: list[list[float]], rule: str) -> None:
+    rows = {"sample_id": ["a", "b"], "split": "test", "label": "red", "predicted_label": "red"}
+    with pytest.raises(DataError, match=f"1 row breaks 'posterior {rule}' \\(first: row 2\\)"):
+        PREDICTIONS.check(pl.DataFrame(rows | {"posterior": posteriors}), "predictions.csv")

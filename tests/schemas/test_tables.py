@@ -42,10 +42,21 @@ def _scores(generator: np.random.Generator) -> pl.DataFrame:
     return TABLES["scores"].make(columns)
 
 
+def _predictions(generator: np.random.Generator) -> pl.DataFrame:
+    """Predictions by hand, for the same reason."""
+    names = [f"sample {number}" for number in range(ROWS)]
+    told = {"split": ["val"] * ROWS, "label": ["red"] * ROWS, "predicted_label": ["green"] * ROWS}
+    posterior = generator.dirichlet([1, 1, 1], ROWS).tolist()
+    return TABLES["predictions"].make({"sample_id": names, **told, "posterior": posterior})
+
+
+_BY_HAND = {"scores": _scores, "predictions": _predictions}
+
+
 def rows(contract: Contract, seed: int) -> pl.DataFrame:
-    """Rows drawn from the table's own schema."""
-    if contract.name == "scores":
-        return _scores(np.random.default_rng(seed))
+    """Rows drawn from the table's own schema, or made by hand."""
+    if contract.name in _BY_HAND:
+        return _BY_HAND[contract.name](np.random.default_rng(seed))
     return contract.schema.sample(
         None if contract.name in _CHOSEN else ROWS,
         overrides=_CHOSEN.get(contract.name),
