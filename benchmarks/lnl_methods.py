@@ -1,7 +1,7 @@
 """Every method of `train-lnl` under several kinds of noise, over seeds: a table of mean and standard deviation.
 
-python benchmarks/lnl_methods.py WORK/data --out WORK/frozen --config frozen.yaml
-python benchmarks/lnl_methods.py WORK/data --out WORK/frozen --config frozen.yaml --only-print
+python benchmarks/lnl_methods.py WORK/data --out WORK/frozen --config benchmarks/ham_frozen.yaml
+python benchmarks/lnl_methods.py WORK/data --out WORK/frozen --config benchmarks/ham_frozen.yaml --only-print
 
 WORK/data is what `alrctl ingest` wrote. Each run is a chain of `corrupt`, `train-lnl` and `evaluate` below --out,
 skipped where it is there already, so that the table may be made in several sittings. Methods that judge no label trust

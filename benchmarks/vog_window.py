@@ -1,4 +1,4 @@
-"""How the way gradients are taken bears on what co-teaching + VOG picks by their variance.
+r"""How the way gradients are taken bears on what co-teaching + VOG picks by their variance.
 
 One training goes on as the program does it (gradients from the training pass, float32). Beside it, at every batch past
 the warm-up, the picks are made again (a) with the window's features in half precision, (b) with gradients from a clean
@@ -6,7 +6,8 @@ pass at each epoch's end (no augmentation, dropout off, batch norm as trained); 
 shuffled, which is random choice. Printed, as mean over the seeds: of the picks by variance, the share that is the same,
 and the share whose label is right.
 
-python benchmarks/vog_window.py WORK/data --labels WORK/noisy0 WORK/noisy1 WORK/noisy2 --config frozen.yaml
+python benchmarks/vog_window.py WORK/data --labels WORK/noisy0 WORK/noisy1 WORK/noisy2 \
+    --config benchmarks/ham_frozen.yaml --set forget-rate=0.4
 """
 
 from __future__ import annotations
@@ -121,8 +122,11 @@ def main() -> None:
     words.add_argument("data", type=Path)
     words.add_argument("--labels", type=Path, nargs="+", required=True)
     words.add_argument("--config", type=Path, required=True)
+    words.add_argument("--set", nargs="*", default=[], help="option=value, over the config's")
     given = words.parse_args()
-    options = {name.replace("-", "_"): value for name, value in yaml.safe_load(given.config.read_text()).items()}
+    read = yaml.safe_load(given.config.read_text())
+    read |= {name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in given.set)}
+    options = {name.replace("-", "_"): value for name, value in read.items()}
     same: dict[str, list[float]] = defaultdict(list)
     hits: dict[str, list[float]] = defaultdict(list)
     for seed, noisy in enumerate(given.labels):
