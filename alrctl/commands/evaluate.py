@@ -113,7 +113,7 @@ def _need_quality(
         "labels": labels_path,
         "ledger": job.want("ledger", labels_path, LEDGER.file_name),
         "clean": need_clean(job, checkpoint, clean),
-        "signals": job.want("signals", checkpoint, SIGNALS.file_name) if clean is None else None,
+        "signals": job.want("signals", checkpoint, SIGNALS.file_name),
     }
 
 

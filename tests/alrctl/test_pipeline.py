@@ -288,6 +288,7 @@ def test_two_strategies_are_carried_out_and_compared(carried_out: Path) -> None:
     assert rows[0]["balanced_accuracy"] == rows[2]["balanced_accuracy"], "both begin with the same network"
     assert all(0 <= row["label_accuracy"] <= 1 for row in rows)
     assert rows[1]["errors_mended"] is not None
+    assert (carried_out / "work/entropy/r0/eval/judgement.parquet").is_file()
 
 
 def test_a_second_run_has_nothing_to_do(alrctl: Alrctl, carried_out: Path) -> None:
