@@ -18,31 +18,31 @@ LABEL = torch.arange(40) % 5
 GIVEN = LOGITS.softmax(dim=1).gather(1, LABEL[:, None]).flatten()
 
 
-def close(found: Tensor, expected: Tensor) -> None:
+def check_close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_cross_entropy_is_minus_the_log_of_the_given_posterior() -> None:
-    close(losses.cross_entropy(LOGITS, LABEL), -GIVEN.log())
+    check_close(losses.cross_entropy(LOGITS, LABEL), -GIVEN.log())
 
 
 def test_symmetric_cross_entropy_adds_the_entropy_with_roles_exchanged() -> None:
     target = functional.one_hot(LABEL, 5).double()
     logarithm = torch.where(target == 1, 0.0, -4.0).double()  # log of the one-hot label, log 0 taken as -4
     reverse = -(LOGITS.softmax(dim=1) * logarithm).sum(dim=1)
-    close(losses.symmetric_cross_entropy(LOGITS, LABEL, 0.3, 0.7), 0.3 * -GIVEN.log() + 0.7 * reverse)
-    close(losses.symmetric_cross_entropy(LOGITS, LABEL, 1.0, 0.0), -GIVEN.log())
+    check_close(losses.symmetric_cross_entropy(LOGITS, LABEL, 0.3, 0.7), 0.3 * -GIVEN.log() + 0.7 * reverse)
+    check_close(losses.symmetric_cross_entropy(LOGITS, LABEL, 1.0, 0.0), -GIVEN.log())
 
 
 @given(st.floats(0.05, 1.0))
 def test_generalised_cross_entropy_is_the_box_cox_of_the_given_posterior(q: float) -> None:
-    close(losses.generalised_cross_entropy(LOGITS, LABEL, q), (1 - GIVEN**q) / q)
+    check_close(losses.generalised_cross_entropy(LOGITS, LABEL, q), (1 - GIVEN**q) / q)
 
 
 def test_generalised_cross_entropy_goes_from_cross_entropy_to_the_mean_absolute_error() -> None:
     torch.testing.assert_close(losses.generalised_cross_entropy(LOGITS, LABEL, 1e-6), -GIVEN.log(), rtol=1e-4, atol=0)
     error = (LOGITS.softmax(dim=1) - functional.one_hot(LABEL, 5)).abs().sum(dim=1)
-    close(losses.generalised_cross_entropy(LOGITS, LABEL, 1.0), error / 2)
+    check_close(losses.generalised_cross_entropy(LOGITS, LABEL, 1.0), error / 2)
 
 
 @pytest.mark.parametrize("name", ["symmetric_cross_entropy", "generalised_cross_entropy"])
