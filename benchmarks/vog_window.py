@@ -28,12 +28,13 @@ from alrctl.dataset import read_data, read_images
 from stages.methods import coteaching
 from stages.methods.variance_of_gradients import residuals
 from stages.report import NoStore, SilentReport
-from stages.train_lnl import TrainLnlConfig, _inputs, _network, _small_loss_options
+from stages.train_lnl import TrainLnlConfig, _inputs, _network
 from stages.training import device as devices
 from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.objective import Memoryless
 from stages.training.picking import PickSmallLoss, SmallLossOptions
 from stages.training.predict import predict
+from stages.training.recipe import small_loss_options
 from stages.training.signals import EpochSignals, GradientWindow
 
 
@@ -108,7 +109,7 @@ def watch(data: Path, noisy: Path, options: dict[str, Any], seed: int) -> Watche
     count = len(inputs.classes)
     examples = Examples(batches, inputs.rows, inputs.labels, inputs.val_rows, inputs.val_labels, count)
     watcher = Watcher(
-        _small_loss_options(config, count),
+        small_loss_options(config, count),
         networks,
         examples,
         torch.tensor([right[name] for name in inputs.sample_ids]),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,53 +18,20 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import listing
-from stages.methods import losses
 from stages.report import Array, Report, Store, in_memory
 from stages.training import device as devices
-from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
+from stages.training.fit import Examples, FitPlan, Fitted, fit
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
-from stages.training.network import Network, build_network, fit_standardisation, load_weights
-from stages.training.objective import EarlyLearning, Memoryless
-from stages.training.options import TrainingOptions
-from stages.training.picking import PickSmallLoss, SmallLossOptions
+from stages.training.recipe import PICKING, Method, MethodOptions, rule, start
 from stages.training.signals import EpochSignals
 from stages.training.state import Row
 
-Method = Literal["cross-entropy", "coteaching", "coteaching-vog", "sce", "gce", "elr", "scratch"]
-_ALIASES = {
-    "ce": "cross-entropy",
-    "co-teaching": "coteaching",
-    "co-teaching-vog": "coteaching-vog",
-    "symmetric-cross-entropy": "sce",
-    "generalised-cross-entropy": "gce",
-    "generalized-cross-entropy": "gce",
-    "early-learning-regularisation": "elr",
-    "early-learning-regularization": "elr",
-}
-_PICKING = ("coteaching", "coteaching-vog")
-"""Methods of two networks that pick for each other, and so judge the labels."""
 _SURE_EPOCHS = 5  # the last epochs whose picks say how surely a sample was judged clean
 
 
-class TrainLnlConfig(TrainingOptions):
+class TrainLnlConfig(MethodOptions):
     """Options of `train-lnl`."""
 
-    method: Method = Field("coteaching-vog", description="how to learn from noisy labels; scratch: not at all")
-    forget_rate: float | Literal["auto"] = Field(
-        "auto", description="share of a batch left out at the end; auto: estimated from the losses"
-    )
-    num_gradual: int = Field(10, ge=1, description="epochs over which the forget rate rises")
-    exponent: float = Field(1.0, gt=0, description="c: the forget rate rises to its c-th power")
-    mix_ratio: float = Field(0.2, ge=0, le=1, description="share of the picks by variance of gradients")
-    all_activations: bool = Field(False, description="variance of the gradients of all classes' rows")
-    gradients: Literal["training-pass", "clean-pass"] = Field(
-        "training-pass", description="where they come from: free of cost, or from one more pass without augmentation"
-    )
-    sce_alpha: float = Field(0.1, ge=0, description="weight of cross-entropy in sce")
-    sce_beta: float = Field(1.0, ge=0, description="weight of reverse cross-entropy in sce")
-    gce_q: float = Field(0.7, gt=0, le=1, description="q of gce: near 0 cross-entropy, 1 mean absolute error")
-    elr_lambda: float = Field(3.0, ge=0, description="weight of the regulariser in elr")
-    elr_momentum: float = Field(0.7, ge=0, lt=1, description="of the running posteriors in elr")
     train: Literal["all", "head"] = Field("all", description="head: the backbone is frozen, its features computed once")
     backbone: str = Field("resnet18", description="name of a timm or torchvision model")
     weights: str = Field(
@@ -78,25 +44,10 @@ class TrainLnlConfig(TrainingOptions):
     dropout: float = Field(0.0, ge=0, lt=1, description="before the last layer")
     channels: Literal[1, 3] = Field(3, description="of the images that the backbone takes; 1: their luminance")
 
-    @field_validator("method", mode="before")
-    @classmethod
-    def _method_in_any_spelling(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        plain = value.lower().replace("_", "-")
-        return _ALIASES.get(plain, plain)
-
     @field_validator("channels", mode="before")
     @classmethod
     def _channels_as_text_too(cls, value: object) -> object:
         return int(value) if value in ("1", "3") else value  # a Literal of numbers takes no text
-
-    @field_validator("forget_rate")
-    @classmethod
-    def _forget_rate_is_a_share(cls, value: float | str) -> float | str:
-        if isinstance(value, float) and not 0 <= value < 1:
-            raise ValueError("must be auto, or a share from 0 to below 1")
-        return value
 
     @property
     def hidden_width(self) -> int:
@@ -162,7 +113,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
         DataError: the weights do not fit, or the training diverged.
     """
     device = devices.choose(config.device)
-    networks = [_network(inputs, config.seed, number) for number in ((1, 2) if config.method in _PICKING else (1,))]
+    networks = [_network(inputs, config.seed, number) for number in range(1, config.networks + 1)]
     if config.method == "scratch":
         fitted = Fitted([], [], -1)
     else:
@@ -174,11 +125,11 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
             inputs.val_labels,
             len(inputs.classes),
         )
-        rule = _rule(config, len(inputs.rows), len(inputs.classes))
-        fitted = fit(networks, examples, rule, FitPlan.of(config, device), report, store)
+        learning = rule(config, len(inputs.rows), len(inputs.classes))
+        fitted = fit(networks, examples, learning, FitPlan.of(config, device), report, store)
     clean = _clean(config.method, inputs.sample_ids, fitted.signals)
     last: Row = fitted.history[-1] if fitted.history else {}
-    judges = config.method in _PICKING
+    judges = config.method in PICKING
     if judges:
         _warn_of_vanished_classes(last["kept_share_by_class"], inputs.classes, report)
     facts = {
@@ -197,12 +148,8 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
 
 
 def _network(inputs: TrainLnlInputs, seed: int, number: int) -> nn.Module:
-    network = build_network(inputs.spec, len(inputs.classes), seed, number)
-    if inputs.features is not None:
-        fit_standardisation(network, inputs.features[inputs.rows])
-    elif inputs.backbone_weights and isinstance(network, Network):
-        load_weights(network.backbone, inputs.backbone_weights, "--weights")
-    return network
+    features = None if inputs.features is None else inputs.features[inputs.rows]
+    return start(inputs.spec, len(inputs.classes), seed, number, features, inputs.backbone_weights)
 
 
 def _inputs(config: TrainLnlConfig, inputs: TrainLnlInputs, device: torch.device) -> Inputs:
@@ -212,37 +159,9 @@ def _inputs(config: TrainLnlConfig, inputs: TrainLnlInputs, device: torch.device
     return ImageInputs(inputs.images, inputs.spec, device, config.augmentation)
 
 
-def _rule(config: TrainLnlConfig, samples: int, classes: int) -> Rule:
-    """Return how the method learns."""
-    plain = Rule.plain()
-    if config.method == "sce":
-        loss = partial(losses.symmetric_cross_entropy, alpha=config.sce_alpha, beta=config.sce_beta)
-        return Rule(plain.picker, Memoryless(loss))
-    if config.method == "gce":
-        return Rule(plain.picker, Memoryless(partial(losses.generalised_cross_entropy, q=config.gce_q)))
-    if config.method == "elr":
-        return Rule(plain.picker, EarlyLearning(samples, classes, config.elr_lambda, config.elr_momentum))
-    if config.method in _PICKING:
-        return Rule(PickSmallLoss(_small_loss_options(config, classes)), plain.objective)
-    return plain
-
-
-def _small_loss_options(config: TrainLnlConfig, classes: int) -> SmallLossOptions:
-    return SmallLossOptions(
-        noise_rate=None if isinstance(config.forget_rate, str) else config.forget_rate,
-        num_gradual=config.num_gradual,
-        exponent=config.exponent,
-        mix_ratio=config.mix_ratio if config.method == "coteaching-vog" else 0.0,
-        all_classes=config.all_activations,
-        classes=classes,
-        seed=config.seed,
-        gradients=config.gradients,
-    )
-
-
 def _clean(method: Method, sample_ids: list[str], signals: list[dict[str, Array]]) -> dict[str, Any]:
     """Return the judgement of each sample; none where the method makes none."""
-    if method not in _PICKING:
+    if method not in PICKING:
         unknown = [None] * len(sample_ids)
         return {"sample_id": sample_ids, "judged_clean": unknown, "certainty": unknown}
     kept = [in_memory(epoch["kept"]) for epoch in signals[-_SURE_EPOCHS:]]  # (M, N) each
