@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from alrctl import files
+from alrctl.allocator import keep_freed_memory
 from alrctl.resume import DiskStore
 from schemas.checkpoint import NetworkSpec
 from schemas.clean import CLEAN
@@ -42,6 +43,7 @@ def stated(samples: int, epochs: int) -> float:
 
 
 def train(samples: int, epochs: int, batch_size: int) -> None:
+    keep_freed_memory()  # as the command does
     generator = torch.Generator().manual_seed(0)
     features = torch.empty(samples, WIDTH).normal_(generator=generator)
     labels = torch.randint(0, CLASSES, (samples,), generator=generator)

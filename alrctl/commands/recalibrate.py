@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from alrctl import checkpoints
+from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT
 from alrctl.dataset import read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
@@ -40,6 +41,7 @@ def recalibrate(
         raise UsageError(f"{checkpoint}: which samples were judged clean is not recorded with it; give --clean")
 
     def work(target: Target) -> Summary:
+        keep_freed_memory()
         trained = read_trained(paths, config.device, config.precision, target.report, config.augmentation)
         dataset = trained.data
         table = read_labels(labels_path, dataset)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from alrctl import checkpoints, features, weights
+from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT
 from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
@@ -35,6 +36,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         job.need_raw("weights", weights_path)
 
     def work(target: Target) -> Summary:
+        keep_freed_memory()
         dataset = read_data(samples, classes)
         assert pack is not None
         spec = _spec(config, read_images(pack, dataset).shape[1])

@@ -27,6 +27,7 @@ from stages.training.failures import (
     out_of_memory,
 )
 from stages.training.inputs import Inputs
+from stages.training.lanes import Lanes
 from stages.training.objective import Balance, Memoryless, Objective
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker
@@ -125,6 +126,7 @@ class _Run:
     report: Report
     balance: Balance
     forward: list[Callable[[Tensor], tuple[Tensor, Tensor]]]
+    lanes: Lanes
 
 
 def fit(
@@ -144,7 +146,8 @@ def fit(
         state.restore(kept, rule.picker, rule.objective)
     balance = Balance(examples.labels, examples.classes, plan.class_weights, plan.logit_adjustment, plan.device)
     forward = [torch.compile(network) if plan.compile else network for network in state.networks]
-    run = _Run(examples, rule, plan, report, balance, forward)
+    lanes = Lanes(len(state.networks), plan.device, plan.compile)
+    run = _Run(examples, rule, plan, report, balance, forward, lanes)
     try:
         for epoch in range(len(state.history), plan.epochs):
             with island(plan.seed, "epoch", epoch):
@@ -163,6 +166,8 @@ def fit(
             fill(state.networks, good.tensors("networks"))
             error.last_good(state.networks, good.epochs)
         raise
+    finally:
+        lanes.close()
     if plan.keep_best and state.best:
         fill(state.networks, state.best)
     return Fitted(state.history, state.signals, state.best_epoch if plan.keep_best else plan.epochs - 1)
@@ -249,27 +254,34 @@ def _step(
     x = run.examples.inputs.batch(run.examples.rows[places], generator)
     given = run.examples.labels[places]
     labels = given.to(plan.device)
-    objectives, picks = [], []
-    for index, forward in enumerate(run.forward):
+
+    def forward(index: int) -> tuple[Tensor, Tensor, Tensor]:
         with autocast(plan.device, plan.precision):
-            penultimate, logits = forward(x)
+            penultimate, logits = run.forward[index](x)
         logits = logits.float()
-        objectives.append(run.rule.objective.losses(index, places, run.balance.adjusted(logits), labels))
-        seen = logits.detach().cpu()
+        objective = run.rule.objective.losses(index, places, run.balance.adjusted(logits), labels)
+        return penultimate.detach(), logits.detach(), objective
+
+    picks, objectives = [], []
+    for index, (penultimate, logits, objective) in enumerate(run.lanes.each(forward)):
+        objectives.append(objective)
+        seen = logits.cpu()
         loss = losses.cross_entropy(seen, given)
         picks.append(picker.pick(index, places, loss))
         posterior = signals.record(index, places, seen, loss, picks[index], given)
         if picker.observes == "training-pass":
-            picker.observe(index, places, penultimate.detach().float().cpu(), posterior, given, len(run.examples.rows))
-    total, learnt = 0.0, 0
-    for index, optimizer in enumerate(state.optimizers):
+            picker.observe(index, places, penultimate.float().cpu(), posterior, given, len(run.examples.rows))
+
+    def learn(index: int) -> tuple[float, int]:
         chosen = picks[len(picks) - 1 - index].to(plan.device)
         mean = run.balance.mean(objectives[index][chosen], labels[chosen])
-        optimizer.zero_grad(set_to_none=True)
+        state.optimizers[index].zero_grad(set_to_none=True)
         mean.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total, learnt = total + float(mean.detach()) * len(chosen), learnt + len(chosen)
-    return total, learnt
+        state.optimizers[index].step()
+        return float(mean.detach()) * len(chosen), len(chosen)
+
+    learnt = run.lanes.each(learn)
+    return sum(total for total, _ in learnt), sum(count for _, count in learnt)
 
 
 def _clean_pass(state: TrainingState, run: _Run) -> None:

@@ -216,6 +216,24 @@ def test_going_on_after_any_epoch_keeps_the_same_best_epoch() -> None:
         assert same_tensors(again, networks)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_on_several_threads_the_same_run_gives_the_same_bytes_and_so_does_going_on(dropout: float) -> None:
+    torch.set_num_threads(2)  # two networks then learn side by side, unless they draw random numbers
+    try:
+        built = [heads(2, dropout) for _ in range(3)]
+        store = Kept()
+        whole = fitted(built[0], small_loss(), plan(epochs=3), store)
+        again = fitted(built[1], small_loss(), plan(epochs=3))
+        resumed = fitted(built[2], small_loss(), plan(epochs=3), Kept(store.states[0]))
+    finally:
+        torch.set_num_threads(1)
+    assert whole.history == again.history == resumed.history
+    assert same_signals(whole.signals, again.signals)
+    assert same_signals(whole.signals, resumed.signals)
+    assert same_tensors(built[0], built[1])
+    assert same_tensors(built[0], built[2])
+
+
 def test_going_on_gives_the_same_with_images_augmentation_and_batch_norm() -> None:
     images = torch.randint(0, 256, (20, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     shape = spec("all", hidden=0, dropout=0.2)
