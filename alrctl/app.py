@@ -34,6 +34,7 @@ COMMANDS = (
     Entry("train-lnl", "Learn with noisy labels (phase 1) and judge which labels are right.", _CHAIN),
     Entry("score", "Say of each sample how unsure the network is, and what it would call it.", _CHAIN),
     Entry("select", "Choose the samples worth an expert's look.", _CHAIN),
+    Entry("noisy-ids", "List the labels that are probably wrong, and estimate how much noise there is.", _CHAIN),
     Entry("relabel", "Take the expert's answers in; every change goes into the ledger.", _CHAIN),
     Entry("recalibrate", "Retrain on the trusted and the relabelled samples (phase 2).", _CHAIN),
     Entry("evaluate", "Say truthfully how good a network is, overall and by class.", _CHAIN),

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural
 
 _CHUNK = 1 << 20
+_LONGEST_CELL = 1 << 24  # characters: labelling tools export an image within a cell
 _ROW_GROUP = 1 << 18
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
 _OS_ERROR = re.compile(r"\(os error \d+\)")
@@ -81,7 +82,7 @@ def explained_read(path: Path, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
-        raise DataError(f"{path}: is a directory, not a {kind} file") from error
+        raise DataError(f"{path}: is a directory, and no {kind} file") from error
     except Exception as error:
         raise DataError(f"{path}: is no readable {kind} file ({_first_line(error)})") from error
 
@@ -130,6 +131,28 @@ def scan_table(path: Path, contract: Contract) -> pl.LazyFrame:
     return pl.scan_parquet(path).with_columns(**absent)
 
 
+def read_columns(path: Path, contract: Contract, names: Sequence[str]) -> pl.DataFrame:
+    """Read some columns of a table, and hold these to its contract; of parquet, no other is read.
+
+    Raises:
+        DataError: not readable, or against the contract.
+    """
+    part = contract.part(names)
+    is_text = path.suffix.lower() in {".csv", ".tsv", ".txt"}
+    with explained_read(path, "CSV" if is_text else "parquet"):
+        frame = read_csv(path).lazy() if is_text else pl.scan_parquet(path)
+        there = frame.collect_schema().names()
+    if not is_text:
+        with explained_read(path, "parquet"):
+            metadata = pl.read_parquet_metadata(path)
+        _check_written_as(metadata, path, contract)
+    unknown = [name for name in there if name not in contract.schema.column_names()]
+    wanted = [name for name in there if name in names or (name in unknown and not contract.extra)]
+    with explained_read(path, "parquet"):
+        found = frame.select(wanted).collect()
+    return part.check(found, str(path), first_row=2 if is_text else 1)
+
+
 def _check_written_as(metadata: Mapping[str, str], path: Path, contract: Contract) -> None:
     written_as = metadata.get("alrctl.schema", contract.name)
     if written_as != contract.name:
@@ -174,6 +197,7 @@ def read_csv(path: Path) -> pl.DataFrame:
     Raises:
         DataError: no header, no row, rows of unequal length, or not UTF-8.
     """
+    csv.field_size_limit(_LONGEST_CELL)
     with explained_read(path, "UTF-8 text"):
         text = path.read_text(encoding="utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
@@ -206,7 +230,8 @@ def _cell(text: str) -> str | None:
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
     """Write a CSV that is safe to open in a spreadsheet: a text that begins like a formula is quoted as text."""
-    frame.with_columns(pl.col(pl.String).str.replace(r"^('*[=+\-@\t\r])", "'${1}")).write_csv(path)
+    safe = frame.with_columns(pl.col(pl.String).str.replace(r"^('*[=+\-@\t\r])", "'${1}"))
+    safe.write_csv(path, include_bom=True)  # without the mark, spreadsheets take UTF-8 for something else
 
 
 def read_yaml(path: Path) -> Any:

@@ -64,6 +64,18 @@ def decode(image: Path | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
     return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, rule)
 
 
+def reduced(path: Path, longest: int) -> Pixels:
+    """Return an image file as 3-channel 8-bit pixels for people to look at, its longer side at most `longest`.
+
+    Raises:
+        DataError: the file cannot be read whole.
+    """
+    with files.explained_read(path, "image"):
+        image = _as_rgb(_open(path))
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8)
+
+
 def _open(path: Path) -> Image.Image:
     with Image.open(path) as opened:
         if opened.width * opened.height > _MOST_PIXELS:

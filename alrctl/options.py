@@ -25,6 +25,9 @@ from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
 from schemas.errors import AlrctlError, DataError, UsageError, nearest
 
+_WIDEST = 20
+"""Characters up to which the words that an option takes stand beside it; longer lists would be broken in mid-word."""
+
 Command = Callable[..., Outcome | None]
 
 _COMMON: dict[str, tuple[Any, Any]] = {
@@ -164,6 +167,9 @@ def _option(name: str, info: FieldInfo) -> Any:
     flag = "--" + name.replace("_", "-")
     base = _without_none(info.annotation)
     help_text = info.description or ""
+    metavar = _metavar(base)
+    if len(metavar) > _WIDEST:
+        help_text, metavar = f"{help_text}; one of {metavar.replace('|', ', ')}", "NAME"
     if base is bool:
         shown = "on" if info.default else "off"
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=f"{help_text} (default: {shown})")]
@@ -171,7 +177,7 @@ def _option(name: str, info: FieldInfo) -> Any:
     help_text = f"{help_text} (default: {default})" if default else help_text
     if get_origin(base) is tuple:
         return Annotated[list[str] | None, typer.Option(flag, help=help_text, metavar="TEXT", show_default=False)]
-    return Annotated[str | None, typer.Option(flag, help=help_text, metavar=_metavar(base), show_default=False)]
+    return Annotated[str | None, typer.Option(flag, help=help_text, metavar=metavar, show_default=False)]
 
 
 def _without_none(annotation: Any) -> Any:

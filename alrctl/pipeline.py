@@ -54,7 +54,9 @@ class Pipeline(BaseModel):
     source: Path = Field(description="images to ingest, or a directory that `ingest` wrote")
     output: Path = Field(Path("."), description="where all artifacts go")
     rounds: int = Field(2, ge=0, le=1000, description="of score, select, relabel, recalibrate, evaluate")
-    strategies: tuple[Strategy, ...] = Field(("entropy",), min_length=1, description="each gets a branch of its own")
+    strategies: tuple[Strategy, ...] = Field(
+        ("expected-correction",), min_length=1, description="each gets a branch of its own"
+    )
     expert: Literal["oracle", "file"] = Field(
         "file", description="oracle: the truth answers, for experiments; file: stop each round for answers.csv"
     )
@@ -132,7 +134,7 @@ def _section_problems(name: str, options: Any) -> list[str]:
         return [f"{name}: must hold `option: value` lines"]
     model = _SECTIONS[name]
     try:
-        model.model_validate(_underscored(options))
+        model.model_validate(_options_alone(name, options))
     except ValidationError as error:
         dashed = [field.replace("_", "-") for field in model.model_fields]
         return [
@@ -142,6 +144,12 @@ def _section_problems(name: str, options: Any) -> list[str]:
             for p in error.errors()
         ]
     return []
+
+
+def _options_alone(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a section's options as they can be checked by themselves: a mix goes with the strategy of that name."""
+    found = _underscored(options)
+    return {**found, "strategy": "mix"} if name == "select" and found.get("mix") else found
 
 
 def _underscored(options: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +225,8 @@ def _round(
     answered |= {"answers": answers} if asked_of_file else {"oracle": truth}
     trained = {**shared, "labels": labels, "checkpoint": start, "out": model}
     first_seed = pipeline.sections.get("select", {}).get("seed", pipeline.seed)
-    picked = _config(pipeline, "select", strategy=strategy, seed=int(first_seed) + number)
+    own = {} if strategy == "mix" else {"mix": ()}
+    picked = _config(pipeline, "select", strategy=strategy, seed=int(first_seed) + number, **own)
     steps = [
         Step(names[0], score, {"config": _config(pipeline, "score"), **scored}, (standing.after,)),
         Step(names[1], select, {"config": picked, "scores": scores, "out": queue}, (names[0],)),

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from alrctl import checkpoints, features
 from alrctl.checkpoints import CHECKPOINT
-from alrctl.dataset import DataSet, need_data, read_data
+from alrctl.dataset import DataSet, need_data, read_data, read_images
 from alrctl.job import Job
 from schemas.checkpoint import CheckpointMetadata
 from stages.report import Report
+from stages.training import device as devices
 from stages.training.augmentation import Augmentation
+from stages.training.backbones import build_backbone
 from stages.training.device import Device, Precision
-from stages.training.inputs import Inputs
+from stages.training.inputs import ImageInputs, Inputs
+from stages.training.network import load_weights
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,12 @@ def read_trained(
         found.metadata.spec, frozen, paths.pack, data, device, precision, report, augmentation
     )
     return Trained(data, found.metadata, found.networks(), frozen, inputs)
+
+
+def whole(trained: Trained, pack: Path, device: Device) -> tuple[nn.Module, Inputs]:
+    """Return the frozen backbone as a module, and images as what it takes: for heads that are asked about images."""
+    spec = trained.metadata.spec
+    backbone = build_backbone(spec.backbone, 0, image_size=spec.image_size, channels=spec.channels)
+    load_weights(backbone, trained.backbone, "the frozen backbone")
+    images = read_images(pack, trained.data)
+    return backbone.to(memory_format=torch.channels_last), ImageInputs(images, spec, devices.choose(device), "none")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dataframely as dy
@@ -56,6 +57,15 @@ class Contract:
     def empty(self) -> pl.DataFrame:
         """Return the table without rows."""
         return self.schema.create_empty()
+
+    def part(self, names: Sequence[str]) -> Contract:
+        """Return the contract of some columns alone: their types and ranges, without keys and rules across columns."""
+        columns: dict[str, Any] = {}
+        for name in names:
+            columns[name] = copy.copy(self.schema.columns()[name])
+            columns[name].primary_key = False
+        optional = {name: value for name, value in self.optional.items() if name in columns}
+        return replace(self, schema=type(self.schema.__name__, (dy.Schema,), columns), optional=optional)
 
     def make(self, columns: Mapping[str, Any]) -> pl.DataFrame:
         """Build the table from columns that this program computed, cast and checked."""
@@ -144,6 +154,8 @@ def _said(kind: str) -> str:
 def _position(frame: pl.DataFrame, sample: pl.DataFrame) -> int:
     """Return the index of the first row of `frame` whose plain columns equal those of the one-row `sample`."""
     plain = [name for name, dtype in frame.schema.items() if not dtype.is_nested()]
+    if not plain:
+        return 0
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(sample[name][0], frame.schema[name])) for name in plain)
     return int(frame.select(same.arg_max()).item())
 

@@ -16,7 +16,10 @@ class Queue(dy.Schema):
     suggested_label = dy.String(min_length=1)
     score = dy.Float64(nullable=True, description="by the strategy: the larger, the more worth a look")
     reason = dy.String(description="why it was picked, in words")
-    cost = dy.Float64(min=0, description="of one look, in labels")
+    cost = dy.Float64(min=0, description="of one look, in the unit")
+    unit = dy.String(min_length=1, description="what costs are counted in: labels, minutes or money")
 
 
-QUEUE = Contract("queue", version=1, schema=Queue, optional={"reason": "", "cost": 1.0, "score": None})
+QUEUE = Contract(
+    "queue", version=1, schema=Queue, optional={"reason": "", "cost": 1.0, "unit": "labels", "score": None}
+)

@@ -22,7 +22,28 @@ class Scores(dy.Schema):
     entropy = dy.Float32(min=0, description="of the posterior, in nats")
     least_confidence = dy.Float32(min=0, max=1, description="1 less the largest posterior")
     margin = dy.Float32(min=0, max=1, description="largest posterior less the second")
+    bald = dy.Float32(nullable=True, min=0, description="mutual information of label and dropout, in nats")
+    disagreement = dy.Float32(
+        nullable=True, min=0, description="Jensen-Shannon divergence of the two networks, in nats"
+    )
+    peer_label = dy.String(nullable=True, description="the class that network 2 holds likeliest; null if there is one")
     loss = dy.Float32(min=0, description="cross-entropy of the given label, in nats")
+    self_confidence = dy.Float32(nullable=True, min=0, max=1, description="posterior of the given label")
+    normalised_margin = dy.Float32(
+        nullable=True,
+        min=0,
+        max=1,
+        description="half of 1 plus the given label's lead over the largest other",
+    )
+    cross_entropy_less_entropy = dy.Float32(
+        nullable=True, description="loss less entropy, in nats; large for labels that are wrong beyond doubt"
+    )
+    confidence_weighted_entropy = dy.Float32(
+        nullable=True, min=0, description="share of the greatest entropy, over the posterior of the given label"
+    )
+    neighbour_disagreement = dy.Float32(
+        nullable=True, min=0, max=1, description="share of the nearest neighbours that bear another label"
+    )
     area_under_margin = dy.Float32(
         nullable=True, description="over phase 1, of the label it bore then; low where that is likely wrong"
     )
@@ -49,5 +70,7 @@ SCORES = Contract(
     version=1,
     schema=Scores,
     optional={"judged_clean": None, "relabelled": False, "group_id": None, "suggested_certainty": None}
+    | dict.fromkeys(("bald", "disagreement", "peer_label", "self_confidence", "normalised_margin"))
+    | dict.fromkeys(("cross_entropy_less_entropy", "confidence_weighted_entropy", "neighbour_disagreement"))
     | dict.fromkeys(("area_under_margin", "forgetting_events", "variance_of_gradients")),
 )

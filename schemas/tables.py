@@ -10,6 +10,8 @@ from schemas.history import HISTORY
 from schemas.judgement import JUDGEMENT
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
+from schemas.noise import NOISE
+from schemas.noisy_ids import NOISY_IDS
 from schemas.per_class import PER_CLASS
 from schemas.predictions import PREDICTIONS
 from schemas.queue import QUEUE
@@ -29,6 +31,8 @@ TABLES: dict[str, Contract] = {
         HISTORY,
         SCORES,
         QUEUE,
+        NOISY_IDS,
+        NOISE,
         ANSWERS,
         LEDGER,
         CONFLICTS,

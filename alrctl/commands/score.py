@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from alrctl import signals
+from alrctl.allocator import keep_freed_memory
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
+from alrctl.resume import DiskStore
 from alrctl.summary import tell
-from alrctl.trained import need_trained, read_trained
+from alrctl.teaching import need_recipe, read_teaching
+from alrctl.trained import Trained, need_trained, read_trained, whole
 from schemas.errors import NothingToDoError
 from schemas.labels import LABELS
 from schemas.scores import SCORES
@@ -38,16 +42,30 @@ def score(
     labels_path = job.need("labels", labels, LABELS.file_name)
     clean_path = need_clean(job, paths.checkpoint, clean)
     signals_path = signals.need_signals(job, paths.checkpoint)
+    recipe = need_recipe(job, config, paths.checkpoint) if config.cross_validate else None
 
     def work(target: Target) -> Summary:
-        trained = read_trained(paths, config.device, config.precision, target.report)
+        keep_freed_memory()
+        augmentation = "none" if recipe is None else recipe.options.augmentation
+        trained = read_trained(paths, config.device, config.precision, target.report, augmentation)
         dataset = trained.data
         rows = dataset.rows(config.split)
         if not len(rows):
             raise NothingToDoError(f"the data set has no {config.split} split")
-        table = read_labels(labels_path, dataset)[rows]
-        given = table["index"].to_numpy()
-        outputs = stage.run(config, trained.networks, trained.inputs, torch.from_numpy(rows), given, target.report)
+        everything = read_labels(labels_path, dataset)
+        table = everything[rows]
+        teaching = None if recipe is None else read_teaching(recipe, trained, everything, target)
+        frozen, asked = whole(trained, paths.pack, config.device) if _views_of_frozen(config, trained) else (None, None)
+        inputs = stage.ScoreInputs(
+            networks=trained.networks,
+            inputs=asked or trained.inputs,
+            rows=torch.from_numpy(rows),
+            labels=table["index"].to_numpy(),
+            frozen=frozen,
+            teaching=teaching,
+            store=lambda fold: DiskStore(target.state / f"fold-{fold}"),
+        )
+        outputs = stage.run(config, inputs, target.report)
         target.device = outputs.device
         judged = read_clean(clean_path, dataset, rows)
         course = None if signals_path is None else signals.dynamics(signals_path, dataset, rows)
@@ -58,11 +76,16 @@ def score(
     return tell(session, job.run(work))
 
 
+def _views_of_frozen(config: stage.ScoreConfig, trained: Trained) -> bool:
+    """Say whether views of images are asked for, and the backbone's features are of the images alone."""
+    return config.test_time_augmentation != "none" and bool(trained.backbone)
+
+
 def _table(
     dataset: DataSet,
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    rows: NDArray[np.int64],
     table: pl.DataFrame,
-    judged: np.ndarray[tuple[int], np.dtype[np.int8]],
+    judged: NDArray[np.int8],
     course: pl.DataFrame | None,
     outputs: stage.ScoreOutputs,
 ) -> pl.DataFrame:
@@ -78,6 +101,7 @@ def _table(
             "judged_clean": pl.select(pl.when(known >= 0).then(known == 1)).to_series(),
             "posterior": pl.Series(outputs.posterior.astype(np.float32)).arr.to_list(),
             "predicted_label": predicted,
+            "peer_label": None if outputs.peer is None else names[outputs.peer].tolist(),
             **{name: values.astype(np.float32) for name, values in outputs.columns.items()},
             "suggested_label": predicted,
             "suggested_certainty": outputs.posterior.max(axis=1).astype(np.float32),

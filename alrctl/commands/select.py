@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 
-from alrctl import files
+from alrctl import annotators, files
 from alrctl.artifacts import recorded_input
+from alrctl.dataset import CLASSES, read_classes
+from alrctl.embeddings import EMBEDDINGS, read_embeddings
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.options import as_command
 from alrctl.parameters import Out
-from alrctl.summary import tell
+from alrctl.pictures import Pictures, need_pictures
+from alrctl.scores import read_scores
+from alrctl.summary import by_class, tell
+from schemas.errors import DataError, UsageError, listing, nearest
 from schemas.queue import QUEUE
-from schemas.samples import SAMPLES
 from schemas.scores import SCORES
 from stages import select as stage
 
 EXAMPLE = "alrctl select work/r1/scores --strategy entropy --budget 70 -o work/r1/queue"
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The input files."""
+
+    scores: Path
+    classes: Path | None
+    embeddings: Path | None
+    excluded: Path | None
 
 
 def select(
@@ -29,37 +44,104 @@ def select(
         Path, typer.Argument(help="scores: the directory of `score`, or a parquet file", metavar="SCORES")
     ],
     out: Out,
+    exclude: Annotated[
+        Path, typer.Option("--exclude", help="ids never to be chosen: a table with sample_id, or a text, one a line")
+    ]
+    | None = None,
+    data: Annotated[Path, typer.Option("--data", help="the data set, where it is not recorded with the scores")]
+    | None = None,
 ) -> Outcome:
     """Choose samples."""
+    _check_columns(config)
     job = Job(session, "select", out, config)
-    scores_path = job.need("scores", scores, SCORES.file_name)
-    samples = recorded_input(scores_path, "samples")
-    if samples is not None:
-        job.need("samples", samples, SAMPLES.file_name)
+    paths = _need(job, config, scores, exclude, data)
+    pictures = need_pictures(job, paths.scores, data, config.images)
 
     def work(target: Target) -> Summary:
-        outputs = stage.run(config, files.read_table(scores_path, SCORES))
-        if outputs.queue.height < config.budget:
-            wider = "; --pool all looks at the judged clean too" if config.pool == "noisy" else ""
-            target.report.warn(f"{config.budget} labels asked for, and the pool holds {outputs.queue.height}{wider}")
+        classes = None if paths.classes is None else read_classes(paths.classes)
+        table = read_scores(paths.scores, config.columns, classes, paths.classes)
+        names = stage.names(table) if classes is None else classes.names
+        inputs = stage.SelectInputs(
+            scores=table,
+            classes=None if classes is None else names,
+            embeddings=None if paths.embeddings is None else read_embeddings(paths.embeddings, table.height),
+            excluded=() if paths.excluded is None else _ids(paths.excluded),
+        )
+        outputs = stage.run(config, inputs, target.report)
+        _warn_if_short(config, outputs, target)
         target.table(outputs.queue.select(QUEUE.schema.column_names()), QUEUE)
-        target.csv(_to_fill_in(outputs.queue, samples), "queue.csv")
+        _write_for_people(config, target, outputs.queue, pictures, names)
         return {**outputs.facts, "to_fill_in": "column 'label' of queue.csv, then `alrctl relabel ... --answers`"}
 
-    return tell(session, job.run(work))
+    return tell(session, job.run(work), by_class("queued by given label", "by_given_label"))
 
 
-def _to_fill_in(queue: pl.DataFrame, samples: Path | None) -> pl.DataFrame:
-    """Return the queue as an annotator fills it in: the empty columns are theirs."""
-    sources = queue.select("sample_id").with_columns(image=pl.lit(None, pl.String))
-    if samples is not None:
-        known = files.read_table(samples, SAMPLES).select("sample_id", image="source")
-        sources = queue.select("sample_id").join(known, on="sample_id", how="left", maintain_order="left")
-    empty = {name: pl.lit(None, pl.String) for name in ("label", "annotator", "comment")}
-    shown = queue.select("rank", "sample_id", sources["image"], "given_label", "suggested_label", "reason")
-    return shown.with_columns(**empty).select(
-        "rank", "sample_id", "image", "given_label", "suggested_label", "label", "annotator", "comment", "reason"
+def _check_columns(config: stage.SelectConfig) -> None:
+    """Refuse a condition on a column that the scores do not have."""
+    known = SCORES.schema.column_names()
+    for name in config.where_columns:
+        if name not in known:
+            raise UsageError(f"--where: no column '{name}' in the scores{nearest(name, known)}")
+
+
+def _need(job: Job, config: stage.SelectConfig, scores: Path, exclude: Path | None, data: Path | None) -> _Paths:
+    """Record the input files."""
+    path = job.need("scores", scores, SCORES.file_name)
+    place = data if data is not None else recorded_input(path, "classes")
+    embeddings = None
+    if config.needs_embeddings:
+        embeddings = job.want("embeddings", path, EMBEDDINGS)
+        if embeddings is None:
+            wanted = "--diversity" if config.diversity else f"--strategy {listing(config.strategies)}"
+            raise DataError(f"{path.parent}: holds no {EMBEDDINGS}, which {wanted} goes by; `alrctl score` writes it")
+    return _Paths(
+        path,
+        None if place is None else job.need("classes", place, CLASSES),
+        embeddings,
+        None if exclude is None else job.need_raw("exclude", exclude),
     )
+
+
+def _ids(path: Path) -> tuple[str, ...]:
+    """Return the sample ids of a list: column `sample_id` of a table, or the lines of a text."""
+    if path.suffix.lower() == ".parquet":
+        with files.explained_read(path, "parquet"):
+            table = pl.read_parquet(path)
+    elif path.suffix.lower() in {".csv", ".tsv"}:
+        table = files.read_csv(path)
+    else:
+        with files.explained_read(path, "UTF-8 text"):
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return tuple(line.strip() for line in lines if line.strip())
+    if "sample_id" not in table.columns:
+        raise DataError(f"{path}: column 'sample_id' missing (found: {listing(table.columns)})")
+    return tuple(table["sample_id"].drop_nulls().cast(pl.String))
+
+
+def _warn_if_short(config: stage.SelectConfig, outputs: stage.SelectOutputs, target: Target) -> None:
+    """Say so where the budget is not used up because there is nothing left to ask."""
+    left = config.budget - outputs.facts["cost"]
+    usual = outputs.facts["cost"] / outputs.queue.height
+    if left >= usual:
+        wider = "; --pool all looks at the judged clean too" if config.pool == "noisy" else ""
+        asked, found = f"{config.budget:g} {config.unit} asked for", f"{outputs.facts['pool']:,}"
+        held = "the limits" if config.quota or config.group != "any" else "its size"
+        target.report.warn(
+            f"{asked}, and {outputs.queue.height:,} samples queued: the pool of {found} and {held} give no more{wider}"
+        )
+
+
+def _write_for_people(
+    config: stage.SelectConfig, target: Target, queue: pl.DataFrame, pictures: Pictures, classes: tuple[str, ...]
+) -> None:
+    """Write the CSV to fill in, and what other tools take."""
+    found = pictures.of(queue["sample_id"].to_list())
+    empty = {name: pl.lit(None, pl.String) for name in ("label", "annotator", "comment")}
+    image = pl.Series("image", [picture.name for picture in found], dtype=pl.String)
+    shown = queue.select("rank", "sample_id", image, "given_label", "suggested_label", "reason", **empty)
+    order = ("rank", "sample_id", "image", "given_label", "suggested_label", "label", "annotator", "comment", "reason")
+    target.csv(shown.select(order), "queue.csv")
+    annotators.write(target.directory, queue, found, classes, config.image_prefix, config.suggest)
 
 
 COMMAND = as_command(select, stage.SelectConfig)

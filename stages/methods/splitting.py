@@ -72,6 +72,18 @@ def _folds(labels: Indices, unit: Indices, share: float, seed: int) -> list[NDAr
     """Return stratified folds of whole units, as many as make `share` a whole number of them (at most ten)."""
     most = min(10, int(np.bincount(labels).max()), len(np.unique(unit)))
     count = min(range(2, most + 1), key=lambda n: (abs(max(1, round(n * share)) / n - share), n), default=2)
+    return k_folds(labels, unit, count, seed)
+
+
+def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Return `count` folds, (N,) each, that hold every sample once: whole units, classes in proportion.
+
+    Args:
+        labels: (N,) class indices.
+        unit: (N,) unit of each sample, never torn apart; at least `count` of them.
+        count: of folds.
+        seed: of the shuffle.
+    """
     splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)

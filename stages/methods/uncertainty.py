@@ -28,3 +28,22 @@ def margin(posterior: Floats) -> Floats:
 def given_loss(posterior: Floats, label: NDArray[np.int64]) -> Floats:
     """Return the cross-entropy of the given labels, in nats, (N,), bounded by a posterior of 1e-12."""
     return np.asarray(-np.log(np.clip(posterior[np.arange(len(label)), label], 1e-12, 1)))
+
+
+def disagreement(first: Floats, second: Floats) -> Floats:
+    """Return the Jensen-Shannon divergence of two posteriors (N, K), in nats, (N,): 0 alike, at most ln 2.
+
+    Lin 1991; as disagreement in a committee: McCallum and Nigam 1998.
+    """
+    mean = entropy((first + second) / 2)
+    return np.asarray(np.maximum(0.0, mean - (entropy(first) + entropy(second)) / 2))
+
+
+def bald(mean_posterior: Floats, mean_entropy: Floats) -> Floats:
+    """Return the mutual information of label and weights, in nats, (N,) (Houlsby et al. 2011; Gal et al. 2017).
+
+    Args:
+        mean_posterior: (N, K) mean of the posteriors of several draws of the weights.
+        mean_entropy: (N,) mean of their entropies, in nats.
+    """
+    return np.asarray(np.maximum(0.0, entropy(mean_posterior) - mean_entropy))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alrctl import files
 from schemas.errors import DataError, MismatchError, UsageError
 from schemas.labels import LABELS
+from schemas.scores import SCORES
 from schemas.truth import TRUTH
 
 ROWS = [("a", "red"), ("b", "dark blue"), ("c", None)]
@@ -153,9 +154,9 @@ def test_other_failures_while_writing_are_not_taken_for_the_disks(tmp_path: Path
 def test_each_failure_to_read_is_told_by_its_cause(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.csv: no such file$"):
         files.read_csv(tmp_path / "nothing.csv")
-    with pytest.raises(DataError, match=r"is a directory, not a UTF-8 text file$"):
+    with pytest.raises(DataError, match=r"is a directory, and no UTF-8 text file$"):
         files.read_csv(tmp_path)
-    with pytest.raises(DataError, match=r"is a directory, not a regular file$"):
+    with pytest.raises(DataError, match=r"is a directory, and no regular file$"):
         files.sha256(tmp_path)
     with pytest.raises(DataError, match=r"t: is no readable JSON file \(Expecting value"):
         files.read_json(write_text(tmp_path / "t", "no json"))
@@ -261,6 +262,80 @@ def test_one_table_of_several_against_the_contract_leaves_no_file(tmp_path: Path
     with pytest.raises(DataError):
         files.write_tables([part(["a"], ["red"]), part(["b"], [""])], tmp_path / "labels.parquet", LABELS)
     assert list(tmp_path.iterdir()) == []
+
+
+def scored(**changed: object) -> pl.DataFrame:
+    """Scores of two samples."""
+    columns: dict[str, object] = {
+        "sample_id": ["a", "b"],
+        "given_label": ["red", "blue"],
+        "posterior": [[0.5, 0.5], [0.9, 0.1]],
+        "predicted_label": ["red", "red"],
+        "entropy": [0.69, 0.33],
+        "least_confidence": [0.5, 0.1],
+        "margin": [0.0, 0.8],
+        "loss": [0.69, 2.3],
+        "suggested_label": ["red", "red"],
+    }
+    return pl.DataFrame(columns | changed)
+
+
+def test_some_columns_are_read_in_the_order_asked_for_and_left_out_ones_take_their_value(tmp_path: Path) -> None:
+    scored().write_parquet(tmp_path / "scores.parquet")
+    found = files.read_columns(tmp_path / "scores.parquet", SCORES, ["loss", "sample_id", "relabelled", "bald"])
+    assert found.columns == ["loss", "sample_id", "relabelled", "bald"]
+    assert found.schema == {"loss": pl.Float32, "sample_id": pl.String, "relabelled": pl.Boolean, "bald": pl.Float32}
+    assert found.select("sample_id", "relabelled", "bald").rows() == [("a", False, None), ("b", False, None)]
+
+
+def test_columns_that_are_not_asked_for_are_not_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    scored(entropy=[0.69, float("nan")]).write_parquet(path)
+    assert files.read_columns(path, SCORES, ["sample_id", "loss"]).height == 2
+    with pytest.raises(DataError) as refused:
+        files.read_columns(path, SCORES, ["sample_id", "entropy"])
+    assert str(refused.value) == f"{path}: column 'entropy' has 1 value NaN (first: row 2)"
+
+
+def test_a_table_of_which_columns_are_read_is_still_held_to_its_name_and_columns(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    scored().drop("margin").write_parquet(path)
+    assert files.read_columns(path, SCORES, ["sample_id", "loss"]).columns == ["sample_id", "loss"]
+    with pytest.raises(DataError, match=r"scores\.parquet: column 'margin' missing"):
+        files.read_columns(path, SCORES, ["sample_id", "margin"])
+    scored().with_columns(more=pl.lit(1)).write_parquet(path)
+    with pytest.raises(DataError, match=r"scores\.parquet: 'more' not part of the table 'scores'"):
+        files.read_columns(path, SCORES, ["sample_id"])
+    files.write_table(part(["a"], ["red"]), path, LABELS)
+    with pytest.raises(DataError, match="holds the table 'labels', not 'scores'"):
+        files.read_columns(path, SCORES, ["sample_id"])
+    path.write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="is no readable parquet file"):
+        files.read_columns(path, SCORES, ["sample_id"])
+    with pytest.raises(DataError, match=r"gone\.parquet: no such file$"):
+        files.read_columns(tmp_path / "gone.parquet", SCORES, ["sample_id"])
+
+
+def test_some_columns_of_a_csv_are_read_with_its_rows_counted_as_a_person_does(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "labels.csv", "sample_id;label\r\na;red\r\nb;blue\r\n", "utf-8-sig")
+    assert files.read_columns(path, LABELS, ["label"]).rows() == [("red",), ("blue",)]
+    write_text(path, "sample_id,label\na,red\nb,\n")
+    with pytest.raises(DataError, match=r"column 'label' has 1 value empty \(first: row 3\)"):
+        files.read_columns(path, LABELS, ["label"])
+
+
+def test_a_csv_begins_with_the_mark_that_tells_spreadsheets_its_encoding(tmp_path: Path) -> None:
+    files.write_csv(pl.DataFrame({"label": ["größer", "診断"]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == b"\xef\xbb\xbf" + "label\ngrößer\n診断\n".encode()
+    assert files.read_csv(tmp_path / "t.csv").rows() == [("größer",), ("診断",)]
+
+
+@pytest.mark.parametrize("length", [131_073, 400_000, 3_000_000])
+def test_a_cell_may_be_as_long_as_an_image_in_it(tmp_path: Path, length: int) -> None:
+    table = pl.DataFrame({"id": ["1", "2"], "image": ["data:image/png;base64," + "A" * length, "x,\n" * (length // 3)]})
+    files.write_csv(table, tmp_path / "t.csv")
+    found = files.read_csv(tmp_path / "t.csv")
+    assert found["image"].to_list() == [text.strip() for text in table["image"]]
 
 
 def test_a_table_that_is_scanned_is_held_to_its_name_and_columns(tmp_path: Path) -> None:

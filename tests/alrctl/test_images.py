@@ -312,3 +312,61 @@ def test_a_pack_that_is_gone_or_cut_short_or_something_else_is_told(tmp_path: Pa
     save_file({"other": torch.zeros(2)}, path)
     with pytest.raises(DataError, match="is no whole image pack"):
         open_pack(path)
+
+
+# --- for people to look at -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "longest", "wanted"),
+    [
+        (90, 60, 30, (30, 20)),
+        (60, 90, 30, (20, 30)),
+        (40, 40, 10, (10, 10)),
+        (30, 200, 20, (3, 20)),
+        (4, 900, 90, (1, 90)),
+    ],
+)
+def test_a_reduced_image_keeps_its_shape_and_is_no_longer_than_asked(
+    tmp_path: Path, height: int, width: int, longest: int, wanted: tuple[int, int]
+) -> None:
+    path = saved(Image.fromarray(noise(1, height, width)), tmp_path / "a.png")
+    found = images.reduced(path, longest)
+    assert found.dtype == np.uint8
+    assert found.shape == (*wanted, 3)
+
+
+@pytest.mark.parametrize("longest", [16, 17, 5000])
+def test_an_image_that_is_small_enough_is_left_as_it_is(tmp_path: Path, longest: int) -> None:
+    assert (images.reduced(saved(Image.fromarray(noise(1)), tmp_path / "a.png"), longest) == noise(1)).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA", "I;16"])
+def test_a_reduced_image_of_any_mode_is_what_would_be_ingested(tmp_path: Path, mode: str) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 200)
+    else:
+        image = Image.fromarray(noise(2)).convert(mode)
+    path = saved(image, tmp_path / ("a.tif" if mode in ("CMYK", "I;16") else "a.png"))
+    assert (images.reduced(path, 16) == decode(path, 16, "stretch").pixels).all()
+
+
+def test_a_reduced_photograph_stands_upright(tmp_path: Path) -> None:
+    turned = Image.fromarray(noise(3, 20, 10))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    path = saved(turned, tmp_path / "a.png", exif=exif)
+    assert images.reduced(path, 100).shape == (10, 20, 3)
+    assert (images.reduced(path, 100) == np.rot90(noise(3, 20, 10), -1)).all()
+
+
+def test_a_file_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(noise(1, 64, 64)), tmp_path / "a.png")
+    for content in (path.read_bytes()[:200], b"", b"no image"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.png: is no readable image file \("):
+            images.reduced(path, 16)
+    with pytest.raises(DataError, match=r"gone\.png: no such file$"):
+        images.reduced(tmp_path / "gone.png", 16)
+    with pytest.raises(DataError, match=r": is a directory, and no image file$"):
+        images.reduced(tmp_path, 16)

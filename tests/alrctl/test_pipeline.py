@@ -56,9 +56,9 @@ def state(directory: Path) -> dict[str, tuple[bytes, int]]:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-def test_defaults_are_two_rounds_of_entropy_with_an_experts_file() -> None:
+def test_defaults_are_two_rounds_of_expected_correction_with_an_experts_file() -> None:
     found = parse(source="photos")
-    assert (found.rounds, found.strategies, found.expert, found.seed) == (2, ("entropy",), "file", 0)
+    assert (found.rounds, found.strategies, found.expert, found.seed) == (2, ("expected-correction",), "file", 0)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_everything_wrong_with_the_file_is_told_at_once() -> None:
         "unknown key 'train-lln'; did you mean 'train-lnl'?",
         "train-lnl.epoch: unknown option; did you mean 'epochs'?",
         "train-lnl.learning-rate: '-1': Input should be greater than 0",
-        "select.budget: 'many': Input should be a valid integer",
+        "select.budget: 'many': Input should be a valid number",
         "corrupt: must hold `option: value` lines",
         "source: Field required",
         "rounds: Input should be greater than or equal to 0",
@@ -202,6 +202,26 @@ def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
     assert pipeline.answers_file(step) == given
 
 
+MIX = ["entropy=2", "random=1"]
+
+
+@pytest.mark.parametrize("strategies", [["mix"], ["entropy", "mix"], ["mix", "random", "coreset"]])
+def test_a_mix_is_of_the_branch_of_that_name_alone(strategies: list[str]) -> None:
+    found = pipeline.plan(parse(source="photos", rounds=1, strategies=strategies, select={"mix": MIX, "budget": 4}))
+    picked = {step.name: step.arguments["config"] for step in found if step.name.endswith("r1/queue")}
+    assert list(picked) == (["r1/queue"] if len(strategies) == 1 else [f"{name}/r1/queue" for name in strategies])
+    for name, config in zip(strategies, picked.values(), strict=True):
+        assert (config.strategy, config.budget) == (name, 4)
+        assert config.mix == (tuple(MIX) if name == "mix" else ())
+        assert config.strategies == ({"entropy": 2.0, "random": 1.0} if name == "mix" else {name: 1.0})
+
+
+def test_options_of_select_that_do_not_go_together_are_told_with_the_file() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(source="photos", strategies=["mix"], select={"mix": MIX, "diversity": 0.5, "unit": "coins"})
+    assert "select.unit: 'coins': Input should be 'labels', 'minutes' or 'money'" in str(refused.value)
+
+
 # --- carried out -----------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +309,23 @@ def test_two_strategies_are_carried_out_and_compared(carried_out: Path) -> None:
     assert all(0 <= row["label_accuracy"] <= 1 for row in rows)
     assert rows[1]["errors_mended"] is not None
     assert (carried_out / "work/entropy/r0/eval/judgement.parquet").is_file()
+
+
+def test_a_mix_and_the_usual_strategy_are_carried_out_side_by_side(
+    alrctl: Alrctl, carried_out: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(carried_out, tmp_path / "copy")
+    content = yaml.safe_load((copy / "pipeline.yaml").read_text())
+    content |= {"strategies": ["expected-correction", "mix"], "select": {"budget": 6, "pool": "all", "mix": MIX}}
+    ran = alrctl("run", write(copy / "pipeline.yaml", **content), "--json")
+    assert ran.code == 0, ran.err
+    steps = steps_of(ran)
+    assert (steps["lnl"], steps["expected-correction/r1/queue"], steps["mix/r1/queue"]) == ("unchanged", "done", "done")
+    reasons = [
+        pl.read_parquet(copy / "work" / name / "r1/queue/queue.parquet")["reason"] for name in content["strategies"]
+    ]
+    assert [reason.str.contains("; drawn at random").sum() for reason in reasons] == [0, 2]
+    assert [reason.str.contains("; wrong with a chance of").sum() for reason in reasons] == [6, 0]
 
 
 def test_a_second_run_has_nothing_to_do(alrctl: Alrctl, carried_out: Path) -> None:

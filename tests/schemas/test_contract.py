@@ -304,6 +304,55 @@ def test_an_event_is_a_decision_or_a_vote_from_a_named_file() -> None:
     assert "column 'source_sha256' has 1 value against 'regex' (first: row 1)" in told
 
 
+def test_a_part_of_a_contract_asks_for_its_columns_alone_in_their_types() -> None:
+    part = SCORES.part(["loss", "sample_id", "judged_clean"])
+    assert part.schema.column_names() == ["loss", "sample_id", "judged_clean"]
+    checked = part.check(pl.DataFrame({"sample_id": [7, 8], "loss": ["0.5", "1"]}), "given.csv")
+    assert checked.schema == {"loss": pl.Float32, "sample_id": pl.String, "judged_clean": pl.Boolean}
+    assert checked.rows() == [(0.5, "7", None), (1.0, "8", None)]
+    assert part.name == "scores"
+    assert part.metadata == SCORES.metadata
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"entropy": [0.1, -0.1]}, "column 'entropy' has 1 value below the least allowed (first: row 2)"),
+        ({"entropy": [float("nan"), 0.1]}, "column 'entropy' has 1 value NaN (first: row 1)"),
+        ({"entropy": [0.1, None]}, "column 'entropy' has 1 value empty (first: row 2)"),
+        ({"entropy": ["0.1", "much"]}, "column 'entropy' does not hold numbers (first: row 2, 'much')"),
+        ({"sample_id": ["a", ""]}, "column 'sample_id' has 1 value too short or empty (first: row 2)"),
+        (
+            {"sample_id": ["a", "b"], "posterior": [[0.5, 1.5], [0.5, 0.5]]},
+            "column 'posterior' has 1 value above the most allowed (first: row 1)",
+        ),
+    ],
+)
+def test_a_part_of_a_contract_holds_values_to_their_ranges(columns: dict[str, Any], told: str) -> None:
+    assert refusal(SCORES.part(list(columns)), columns) == f"given.csv: {told}"
+
+
+def test_a_part_of_a_contract_misses_what_is_asked_for_and_refuses_what_is_not() -> None:
+    part = SCORES.part(["sample_id", "entropy"])
+    assert refusal(part, {"sample_id": ["a"]}).startswith("given.csv: column 'entropy' missing (found: 'sample_id')")
+    assert "'loss' not part of the table 'scores'" in refusal(
+        part, {"sample_id": ["a"], "entropy": [0.1], "loss": [0.1]}
+    )
+
+
+def test_a_part_of_a_key_may_stand_in_several_rows() -> None:
+    frame = pl.DataFrame({"sample_id": ["a", "a"], "loss": [0.1, 0.2]})
+    assert SIGNALS.part(["sample_id", "loss"]).check(frame, "signals").height == 2
+
+
+def test_taking_a_part_leaves_the_contract_as_it_was() -> None:
+    SCORES.part(["sample_id", "entropy"])
+    SCORES.part(SCORES.schema.column_names())
+    assert SCORES.schema.primary_key() == ["sample_id"]
+    told = refusal(SCORES, scores(sample_id=["a", "b", "a"]))
+    assert told == "given.csv: column 'sample_id' has 2 rows repeated (it must be unique) (first: row 1, 'a')"
+
+
 @given(st.permutations(LABELS.schema.column_names()), st.lists(st.text(min_size=1), min_size=1, unique=True))
 @settings(max_examples=25, deadline=None)
 def test_a_checked_table_passes_again_unchanged(order: list[str], names: list[str]) -> None:

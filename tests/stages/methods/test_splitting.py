@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.methods.splitting import hold_out, long_tail, units
+from stages.methods.splitting import hold_out, k_folds, long_tail, units
 
 
 def _reached(start: int, groups: list[str | None], digests: list[str]) -> set[int]:
@@ -134,5 +134,36 @@ def test_a_ratio_of_one_keeps_everything() -> None:
 def test_which_samples_of_the_tail_are_kept_is_the_seeds_choice() -> None:
     labels = np.repeat([0, 1], 100)
     first, again, other = (long_tail(labels, 10, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@given(st.integers(2, 6), st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_each_sample_is_in_exactly_one_fold_and_no_unit_is_torn(count: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    unit = generator.permutation(np.repeat(np.arange(30), generator.integers(1, 5, 30)))
+    folds = k_folds(generator.integers(0, 3, len(unit)), unit, count, seed)
+    assert len(folds) == count
+    assert np.array(folds).dtype == np.bool_
+    assert np.array(folds).sum(axis=0).tolist() == [1] * len(unit)
+    for number in range(30):
+        assert sum(bool(fold[unit == number].any()) for fold in folds) == 1
+
+
+def test_folds_hold_the_classes_in_proportion() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [400, 200, 40]))
+    for fold in k_folds(labels, np.arange(640), 4, 0):
+        assert np.abs(np.bincount(labels[fold], minlength=3) - np.array([100, 50, 10])).max() <= 1
+
+
+def test_a_class_smaller_than_the_number_of_folds_is_folded_without_a_warning() -> None:
+    folds = k_folds(np.repeat([0, 1], [18, 2]), np.arange(20), 5, 0)
+    assert np.array(folds).sum(axis=0).tolist() == [1] * 20
+
+
+def test_folds_are_the_seeds_choice() -> None:
+    labels = np.repeat([0, 1], 40)
+    first, again, other = (np.array(k_folds(labels, np.arange(80), 4, seed)) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)

@@ -1,0 +1,32 @@
+"""Embeddings on disk: `embeddings.safetensors`, a row a row of the scores beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from schemas.errors import DataError, MismatchError
+
+EMBEDDINGS = "embeddings.safetensors"
+_TENSOR = "embeddings"
+
+
+def read_embeddings(path: Path, rows: int) -> Tensor:
+    """Return the embeddings, (N, H), memory-mapped.
+
+    Raises:
+        DataError: the file is not whole, or holds something else.
+        MismatchError: it has another number of rows than the scores.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: Tensor = file.get_tensor(_TENSOR)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: is no whole file of embeddings ({error})") from error
+    if found.ndim != 2 or not found.is_floating_point():
+        raise DataError(f"{path}: holds {found.dtype} {tuple(found.shape)}; wanted: floats (N, H)")
+    if len(found) != rows:
+        raise MismatchError(f"{path}: has {len(found):,} rows; the scores beside it have {rows:,}")
+    return found
