@@ -125,10 +125,9 @@ def _warn_if_short(config: stage.SelectConfig, outputs: stage.SelectOutputs, tar
     if left >= usual:
         wider = "; --pool all looks at the judged clean too" if config.pool == "noisy" else ""
         asked, found = f"{config.budget:g} {config.unit} asked for", f"{outputs.facts['pool']:,}"
-        held = "the limits" if config.quota or config.group != "any" else "its size"
-        target.report.warn(
-            f"{asked}, and {outputs.queue.height:,} samples queued: the pool of {found} and {held} give no more{wider}"
-        )
+        limited = config.quota or config.group != "any"
+        what = f"quotas and groups leave {outputs.queue.height:,} of the pool of {found}" if limited else ""
+        target.report.warn(f"{asked}, and {what or f'the pool holds {found}'}{wider}")
 
 
 def _write_for_people(

@@ -96,6 +96,9 @@ class Chooser(Protocol):
     def took(self, place: int) -> None:
         """Take note that a candidate is in the queue now, whoever picked it."""
 
+    def again(self) -> None:
+        """Take note that what was not allowed before may be now."""
+
 
 class Ranked:
     """Picks by worth, largest first; of equals, the first."""
@@ -124,6 +127,10 @@ class Ranked:
 
     def took(self, place: int) -> None:
         """Do nothing: worth does not depend on the others."""
+
+    def again(self) -> None:
+        """Begin at the top of the order."""
+        self._at = 0
 
 
 class Diverse:
@@ -154,6 +161,10 @@ class Diverse:
         similar = self._embeddings @ normalize(self._all[place].float(), dim=0)
         self._likeness = np.maximum(self._likeness, similar.numpy())
 
+    def again(self) -> None:
+        """Begin at the top, beyond the shortlist."""
+        self._ranked.again()
+
 
 def ranking(strategy: str, candidates: Candidates, quality: str, generator: np.random.Generator) -> Floats:
     """Return the worth of each candidate, (N,), by a strategy that ranks; the larger, the more worth a look.
@@ -182,4 +193,4 @@ def _class_balanced(label: Ints, generator: np.random.Generator) -> Floats:
     order = np.lexsort((drawn, label))
     first = np.searchsorted(label[order], label[order])  # where each one's class begins
     turn[order] = np.arange(len(label)) - first
-    return -(turn + drawn)
+    return -(turn + generator.random(len(label)))  # drawn anew: the least of many draws would favour common classes

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -25,11 +28,12 @@ class KCenter:
 
     def __init__(self, embeddings: Tensor, trusted: Tensor) -> None:
         """Take embeddings (N, H), and those of the trusted set (M, H), which may be empty."""
-        self._embeddings = embeddings.float()
+        origin = embeddings[:1].float()  # taken off, so that distances far from zero keep their digits
+        self._embeddings = embeddings.float() - origin
         self._norms = self._embeddings.square().sum(dim=1)
         self._distance = np.full(len(embeddings), np.inf)  # squared
         if len(trusted):
-            self._distance = _squared_distance_to_nearest(self._embeddings, trusted.float())
+            self._distance = _squared_distance_to_nearest(self._embeddings, trusted.float() - origin)
 
     def next(self, allowed: Bools) -> Pick | None:
         """Return the farthest; where nothing is trusted yet, the one nearest to the mean."""
@@ -47,6 +51,9 @@ class KCenter:
         found = (self._norms + self._norms[place] - 2 * inner).clamp_min(0).double().numpy()
         self._distance = np.minimum(self._distance, found)
         self._distance[place] = 0.0
+
+    def again(self) -> None:
+        """Do nothing: all that is allowed is looked at each time."""
 
 
 def _squared_distance_to_nearest(embeddings: Tensor, centres: Tensor) -> Floats:
@@ -97,6 +104,9 @@ class Badge:
         self._distance = found if self._distance is None else np.minimum(self._distance, found)
         self._distance[place] = 0.0
 
+    def again(self) -> None:
+        """Do nothing: all that is allowed is looked at each time."""
+
 
 def typiclust(embeddings: Tensor, labelled: Tensor, budget: int, seed: int) -> Floats:
     """Return worth (N,) by which typical samples of clusters without labels come first (Hacohen et al. 2022).
@@ -115,7 +125,9 @@ def typiclust(embeddings: Tensor, labelled: Tensor, budget: int, seed: int) -> F
     count = min(budget + len(labelled), _MOST_CLUSTERS, len(points))
     kind = KMeans if count <= _FEW_CLUSTERS else MiniBatchKMeans
     more = {} if kind is KMeans else {"batch_size": 4096}
-    cluster = kind(count, n_init=1, random_state=seed, **more).fit_predict(points.numpy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # copies make fewer clusters, which is well
+        cluster = kind(count, n_init=1, random_state=seed, **more).fit_predict(points.numpy())
     own, sizes = cluster[:total], np.bincount(cluster[:total], minlength=count)
     labels = np.bincount(cluster[total:], minlength=count)
     place = np.empty(count)

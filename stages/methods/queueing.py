@@ -64,6 +64,11 @@ class Mixed:
         for chooser in self._choosers.values():
             chooser.took(place)
 
+    def again(self) -> None:
+        """Let all begin at their top."""
+        for chooser in self._choosers.values():
+            chooser.again()
+
 
 def fill(chooser: Chooser, limits: Limits) -> list[Pick]:
     """Return picks in order until the budget is spent, or no candidate is left that may be picked."""
@@ -76,6 +81,13 @@ def fill(chooser: Chooser, limits: Limits) -> list[Pick]:
             picks += queue.accept(*pick)
         elif not queue.give_up_what_is_owed():
             return picks
+        else:
+            chooser.again()
+
+
+def available(members: Bools, group: Ints | None) -> int:
+    """Return how many of the candidates marked, (N,), can be picked: one of a group, where groups matter."""
+    return int(members.sum()) if group is None else len(np.unique(group[members]))
 
 
 class _Queue:
@@ -90,9 +102,11 @@ class _Queue:
         self._most = dict(limits.most)
         for label in limits.most:
             self._close_if_full(label)
-        counts = np.bincount(limits.label, minlength=max(limits.least, default=0) + 1)
-        self._owed = {label: min(count, int(counts[label])) for label, count in limits.least.items()}
+        self._owed = {
+            label: min(count, available(limits.label == label, limits.group)) for label, count in limits.least.items()
+        }
         self._dues: Bools | None = None  # once all that is left is owed: the candidates of the classes it is owed to
+        self._reserved = 0
         self._order = None if limits.group is None else np.argsort(limits.group, kind="stable")
         self._ordered = None if limits.group is None else limits.group[self._order]
 
@@ -104,12 +118,27 @@ class _Queue:
             due = sum(self._owed[label] * float(cost[labels == label].max()) for label in owed)
             if self._left - self._dearest < due - _CENT:
                 self._dues = np.isin(labels, owed)
-        return self._free if self._dues is None else self._free & self._dues
+        free = self._free if self._dues is None else self._free & self._dues
+        return free if self._limits.group is None or self._limits.whole else self._without_reserved(free)
+
+    def _without_reserved(self, free: Bools) -> Bools:
+        """Leave out those whose group is the last that a class below its floor can have a sample of."""
+        label, group = self._limits.label, self._limits.group
+        assert group is not None
+        reserved = np.zeros(len(free), dtype=bool)
+        for owed, count in self._owed.items():
+            open_groups = np.unique(group[self._free & (label == owed)])
+            if count and len(open_groups) <= count:
+                reserved |= np.isin(group, open_groups) & (label != owed)
+        before, self._reserved = self._reserved, int(reserved.sum())
+        if self._reserved < before:
+            self._chooser.again()
+        return free & ~reserved
 
     def give_up_what_is_owed(self) -> bool:
         """Open the queue to all classes again, where those below their floor are gone; say whether that was so."""
-        opened = self._dues is not None
-        self._dues, self._owed = None, {}
+        opened = self._dues is not None or self._reserved > 0
+        self._dues, self._owed, self._reserved = None, {}, 0
         return opened
 
     def accept(self, place: int, worth: float) -> list[Pick]:
@@ -117,8 +146,7 @@ class _Queue:
         members = self._members(place)
         taken = np.array([place])
         if self._limits.whole:
-            taken = members[self._free[members]]
-            taken = np.concatenate([[place], taken[taken != place]])
+            taken = np.concatenate([[place], members[members != place]])
         self._free[members] = False
         if self._limits.cost[taken].sum() > self._left + _CENT:
             return []

@@ -86,4 +86,4 @@ def _top(values: pl.Series, everything: pl.Series, smallest: bool) -> list[int]:
     wanted = values.to_numpy()
     below = np.searchsorted(known, wanted, side="right" if smallest else "left")
     share = below / len(known) if smallest else 1 - below / len(known)
-    return [max(1, int(np.ceil(100 * value - 1e-9))) if np.isfinite(value) else 100 for value in share]
+    return [max(1, int(np.ceil(100 * value - 1e-9))) for value in share]

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import UsageError, listing, nearest
 from stages.methods.acquisition import QUALITY, UNCERTAINTY, Quality, Strategy
-from stages.methods.queueing import Limits
+from stages.methods.queueing import Limits, available
 from stages.report import Report
 
 Unit = Literal["labels", "minutes", "money"]
+_NAMED = 20  # names told, at most, where one does not exist
 _USUAL_COST: Mapping[str, float] = {"labels": 1.0, "minutes": 0.5}
 BATCH = ("coreset", "badge", "typiclust")
 _ALWAYS = ("sample_id", "given_label", "relabelled", "judged_clean", "predicted_label", "suggested_label")
@@ -142,7 +143,7 @@ def _numbers(texts: tuple[str, ...], flag: str, known: list[str] | tuple[str, ..
         if not name or value is None:
             problems.append(f"{flag}: '{text}' is not of the form NAME=NUMBER")
         elif name not in known:
-            problems.append(f"{flag}: '{name}' is not one of {listing(known, 12)}{nearest(name, known)}")
+            problems.append(f"{flag}: '{name}' is not one of {listing(known, _NAMED)}{nearest(name, known)}")
         elif name in found:
             problems.append(f"{flag}: '{name}' is given twice")
         else:
@@ -179,20 +180,20 @@ def limits(
     least, most, by_class = _read_by_class(options, names)
     usual = options.cost if options.cost is not None else _USUAL_COST[options.unit]
     costs = np.array([by_class.get(name, usual) for name in names] + [usual])
-    owed = sum(count * costs[index] for index, count in least.items())
-    if owed > options.budget + 1e-9:
-        raise UsageError(f"--floor: the floors together cost {owed:g}, more than the budget of {options.budget:g}")
-    for index, count in least.items():
-        here = int((label == index).sum())
-        if here < count:
-            report.warn(f"--floor: {count} of {names[index]} asked for, and the pool holds {here}")
-        if index in most and most[index] < count:
-            raise UsageError(f"--floor: {count} of {names[index]} at least, and --quota: {most[index]} at most")
     group = None
     if options.group != "any":
         alone = pl.format("alone {}", "sample_id")
         units = pool.select(pl.coalesce(pl.format("group {}", "group_id"), alone)).to_series()
         group = units.rank("dense").cast(pl.Int64).to_numpy()
+    owed = sum(count * costs[index] for index, count in least.items())
+    if owed > options.budget + 1e-9:
+        raise UsageError(f"--floor: the floors together cost {owed:g}, more than the budget of {options.budget:g}")
+    for index, count in least.items():
+        here = available(label == index, group if options.group == "one" else None)
+        if here < count:
+            report.warn(f"--floor: {count} of {names[index]} asked for, and the pool holds {here}")
+        if index in most and most[index] < count:
+            raise UsageError(f"--floor: {count} of {names[index]} at least, and --quota: {most[index]} at most")
     return Limits(options.budget, costs[label], label, most, least, group, options.group == "whole")
 
 

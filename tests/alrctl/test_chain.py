@@ -43,7 +43,9 @@ def test_the_stages_that_may_not_read_the_truth_do_not(alrctl: Callable[..., Any
             *("score", work / "data", "--labels", work / "noisy", "--checkpoint", work / "lnl"),
             *("-o", work / "r1/scores", "--force"),
         ),
-        alrctl("select", work / "r1/scores", "--budget", 12, "-o", work / "r1/queue", "--force"),
+        alrctl(
+            "select", work / "r1/scores", "--strategy", "entropy", "--budget", 12, "-o", work / "r1/queue", "--force"
+        ),
         alrctl(
             *("recalibrate", work / "data", "--labels", work / "r1/labels", "--checkpoint", work / "lnl"),
             *("--epochs", 2, "-o", work / "r1/model", "--force", "--allow-stale"),

@@ -26,7 +26,7 @@ def corrupt(work: Path, *more: object) -> tuple[object, ...]:
 
 def select(work: Path, *more: object) -> tuple[object, ...]:
     """The command that made `r1/queue`, with more options."""
-    return "select", work / "r1/scores", "--budget", 12, "-o", work / "r1/queue", *more
+    return "select", work / "r1/scores", "--strategy", "entropy", "--budget", 12, "-o", work / "r1/queue", *more
 
 
 def relabel(work: Path, *more: object) -> tuple[object, ...]:
@@ -268,18 +268,23 @@ def test_json_is_one_document_and_nothing_else_on_stdout(
 
 
 def test_the_manifest_says_what_went_in_and_what_came_out(alrctl: Alrctl, work: Path) -> None:
+    from stages.select import SelectConfig
+
     assert alrctl(*select(work, "--seed", 5, "--force")).code == 0
     found = manifest_of(work / "r1/queue")
     assert (found["stage"], found["version"], found["seed"], found["device"]) == ("select", __version__, 5, "cpu")
-    assert found["options"] == {"strategy": "entropy", "budget": 12, "pool": "noisy", "seed": 5}
-    assert set(found["inputs"]) == {"scores", "samples"}
+    assert set(found["options"]) == set(SelectConfig.model_fields)
+    told = {name: found["options"][name] for name in ("strategy", "budget", "pool", "seed")}
+    assert told == {"strategy": "entropy", "budget": 12, "pool": "noisy", "seed": 5}
+    assert set(found["inputs"]) == {"scores", "samples", "classes", "images"}
     for record in found["inputs"].values():
         path = work / "r1/queue" / record["path"]
         assert not os.path.isabs(record["path"])
         assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert record["size"] == path.stat().st_size
     assert {name: record["sha256"] for name, record in found["outputs"].items()} == digests(work / "r1/queue")
-    assert {name: record["rows"] for name, record in found["outputs"].items()} == {"queue.csv": 12, "queue.parquet": 12}
+    rows = {name: record["rows"] for name, record in found["outputs"].items() if record["rows"] is not None}
+    assert rows == {"queue.csv": 12, "queue.parquet": 12}
     for name, record in found["outputs"].items():
         assert record["bytes"] == (work / "r1/queue" / name).stat().st_size
     started, ended = (datetime.fromisoformat(found[name]) for name in ("started", "ended"))
@@ -320,7 +325,7 @@ def test_relative_paths_mean_the_same_as_absolute_ones(
     alrctl: Alrctl, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(work / "r1")
-    command = ("select", "scores", "--budget", 12, "-o", "queue", "--json")
+    command = ("select", "scores", "--strategy", "entropy", "--budget", 12, "-o", "queue", "--json")
     assert alrctl(*command).document["status"] == "unchanged"
 
 
@@ -359,10 +364,28 @@ def test_two_trainings_with_the_same_seed_give_the_same_bytes(alrctl: Alrctl, wo
 
 
 def test_a_file_may_be_named_instead_of_its_directory(alrctl: Alrctl, work: Path) -> None:
-    by_file = alrctl("select", work / "r1/scores/scores.parquet", "--budget", 12, "-o", work / "r1/queue", "--json")
+    by_file = alrctl(
+        "select",
+        work / "r1/scores/scores.parquet",
+        "--strategy",
+        "entropy",
+        "--budget",
+        12,
+        "-o",
+        work / "r1/queue",
+        "--json",
+    )
     assert by_file.document["status"] == "unchanged"
     beside = alrctl(
-        "select", work / "r1/scores/embeddings.safetensors", "--budget", 12, "-o", work / "r1/queue", "--json"
+        "select",
+        work / "r1/scores/embeddings.safetensors",
+        "--strategy",
+        "entropy",
+        "--budget",
+        12,
+        "-o",
+        work / "r1/queue",
+        "--json",
     )
     assert beside.document["status"] == "unchanged"
 

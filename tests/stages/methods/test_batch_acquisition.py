@@ -303,3 +303,14 @@ def test_the_trusted_count_for_coreset_and_the_labelled_for_typiclust() -> None:
         place for place, _ in picked(batch_chooser("typiclust", known, 5, np.random.default_rng(0)), zeros == 0, 4)
     ]
     assert 0 not in blob[order]
+
+
+def test_copies_make_fewer_clusters_and_no_warning() -> None:
+    embeddings = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).repeat(4, 1)
+    assert len(set(typiclust(embeddings, embeddings[:0], 12, 0).tolist())) == 20
+
+
+def test_small_distances_far_from_the_origin_are_told_right() -> None:
+    embeddings = torch.tensor([[1000.1, 0.0], [1000.0, 0.3]])
+    pick = KCenter(embeddings, torch.tensor([[1000.0, 0.0]])).next(np.array([True, False]))
+    assert pick is not None and pick[1] == pytest.approx(0.1, abs=1e-3)

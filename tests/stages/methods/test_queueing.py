@@ -176,7 +176,7 @@ def test_a_whole_group_is_paid_for_at_the_cost_of_each() -> None:
 def test_a_floor_whose_class_is_all_in_one_group_gets_the_one_there_is_and_the_rest_goes_on() -> None:
     label, group = np.array([0, 0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 4, 4, 4])
     found = places(fill(falling(7), limits(7, 4, label=label, least={1: 3}, group=group)))
-    assert found == [0, 4, 1, 2]
+    assert found == [0, 1, 2, 4]
     assert len(fill(falling(7), limits(7, 5, label=label, least={1: 3}, group=group))) == 5
 
 
@@ -275,3 +275,26 @@ def test_every_pick_is_asked_for_among_the_allowed_alone() -> None:
         [False, False, True, False],
         [False, False, False, False],
     ]
+
+
+def test_a_group_with_a_member_too_dear_is_not_torn_apart() -> None:
+    held = limits(3, 2, cost=np.array([1.0, 3.0, 1.0]), group=np.array([0, 0, 1]), whole=True)
+    assert places(fill(falling(3), held)) == [2]
+
+
+def test_a_mix_goes_back_to_what_it_passed_over_for_a_floor() -> None:
+    worth, label = np.array([9.0, 8, 7, 6, 5, 4, 3, 2]), np.array([0, 0, 0, 0, 1, 1, 0, 0])
+    held = limits(8, 10, cost=np.where(label == 1, 3.0, 1.0), label=label, least={1: 2})
+    mixed = Mixed({"a": Ranked(worth), "b": Ranked(worth)}, {"a": 1.0, "b": 1.0})
+    assert places(fill(mixed, held)) == [0, 1, 4, 5, 2, 3]
+
+
+def test_a_floor_is_met_though_its_class_shares_a_group_with_a_better_one() -> None:
+    held = limits(3, 2, label=np.array([0, 1, 0]), least={1: 1}, group=np.array([0, 0, 1]))
+    assert sorted(places(fill(falling(3), held))) == [1, 2]
+
+
+def test_what_is_kept_for_a_floor_is_open_again_once_the_floor_is_met() -> None:
+    label, group = np.array([0, 1, 0, 1, 0]), np.array([0, 0, 1, 1, 2])
+    held = limits(5, 3, label=label, least={1: 1}, group=group)
+    assert places(fill(falling(5), held))[:2] == [0, 3]  # the first closes a group of two that would do

@@ -104,7 +104,7 @@ def test_an_option_out_of_range_is_refused_by_name(name: str, value: object) -> 
 
 KNOWN = (
     "entropy, least-confidence, margin, bald, disagreement, neighbours, random, class-balanced-random, "
-    "label-quality, expected-correction, coreset, badge and 1 more"
+    "label-quality, expected-correction, coreset, badge, typiclust"
 )
 
 
