@@ -146,7 +146,7 @@ def fit(
         state.restore(kept, rule.picker, rule.objective)
     balance = Balance(examples.labels, examples.classes, plan.class_weights, plan.logit_adjustment, plan.device)
     forward = [torch.compile(network) if plan.compile else network for network in state.networks]
-    lanes = Lanes(len(state.networks), plan.device, plan.compile)
+    lanes = Lanes(state.networks, examples.inputs.batch(examples.rows[:2], None), plan.compile)
     run = _Run(examples, rule, plan, report, balance, forward, lanes)
     try:
         for epoch in range(len(state.history), plan.epochs):
