@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's options, from its malloc.h
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # names of glibc's options, from its malloc.h
 
 
 def keep_freed_memory() -> None:
@@ -19,3 +19,4 @@ def keep_freed_memory() -> None:
     if option is not None:
         option(_MMAP_MAX, 0)
         option(_TRIM_THRESHOLD, -1)
+        option(_ARENA_MAX, 1)  # the arenas of other threads are too small for large blocks
