@@ -34,6 +34,8 @@ def beside(directory: Path) -> Path:
 
 def recover(directory: Path) -> None:
     """Finish or undo a replacement of `directory` that a kill interrupted."""
+    if not Path(os.path.abspath(directory)).name:  # the root of the file system is no stage's output
+        return
     work = beside(directory)
     if directory.exists() or not (work / "old").is_dir():
         return

@@ -272,3 +272,11 @@ def test_a_refused_stage_leaves_no_empty_folders(alrctl: Alrctl, work: Path) -> 
     scores.write_parquet(work / "scores.parquet")
     assert alrctl("select", work / "scores.parquet", "-o", work / "deep/er/queue").code == 5
     assert not (work / "deep").exists()
+
+
+def test_a_file_that_is_not_there_is_told_also_right_below_the_root(alrctl: Alrctl, tmp_path: Path) -> None:
+    ran = alrctl("select", "/no-such-scores", "-o", tmp_path / "q")
+    assert (ran.code, ran.err) == (3, "error: /no-such-scores: no such file or directory\n")
+    ran = alrctl("select", tmp_path / "scores", "-o", "/")
+    assert ran.code == 2
+    assert ran.err.startswith("error: -o /: holds files that alrctl did not write")
