@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from alrctl import checkpoints, weights
 from alrctl.job import Job, Target, require
 from alrctl.trained import Trained
 from schemas.errors import MismatchError
+from stages.methods.samples import group_numbers
 from stages.score import ScoreConfig
 from stages.training.fit import Examples
 from stages.training.folds import Teaching
@@ -68,12 +67,5 @@ def read_teaching(recipe: Recipe, trained: Trained, labels: pl.DataFrame, target
             target.report.warn(note)
     features = trained.inputs.features if isinstance(trained.inputs, FeatureInputs) else None
     examples = Examples(trained.inputs, train, index[train], val, index[val], len(dataset.classes))
-    units = _units(dataset.samples["group_id"][train.numpy()])
+    units = group_numbers(dataset.samples[train.numpy()])
     return Teaching(recipe.options, spec, examples, units, features, start)
-
-
-def _units(groups: pl.Series) -> NDArray[np.int64]:
-    """Return a number for each sample's group; a sample without one is a unit by itself."""
-    alone = pl.select(pl.format("alone {}", pl.int_range(len(groups)))).to_series()
-    named = pl.select(pl.format("group {}", groups)).to_series().zip_with(groups.is_not_null(), alone)
-    return named.rank("dense").cast(pl.Int64).to_numpy()

@@ -15,6 +15,7 @@ from schemas.errors import NothingToDoError, plural
 from stages.methods import mislabelling
 from stages.methods.noise_rate import noise_rate
 from stages.methods.randomness import integer, numpy_generator
+from stages.methods.samples import group_numbers, posteriors
 from stages.report import Report
 
 Floats = NDArray[np.float64]
@@ -110,10 +111,10 @@ def run(config: NoisyIdsConfig, inputs: NoisyIdsInputs, report: Report) -> Noisy
         NothingToDoError: no label is left to judge.
     """
     judged = _judged(inputs)
-    evidence = _Evidence(_posterior(judged), judged["index"].to_numpy(), judged["loss"].to_numpy().astype(np.float64))
+    evidence = _Evidence(posteriors(judged), judged["index"].to_numpy(), judged["loss"].to_numpy().astype(np.float64))
     truth = _posterior_of_truth(config, evidence)
     listed = _list(config, inputs.classes, judged, truth, evidence.label)
-    group = _groups(judged)
+    group = group_numbers(judged)
     _warn(inputs, group, report)
     resampled = list(_resamples(config, evidence, group, report))
     estimates = {
@@ -133,18 +134,6 @@ def _judged(inputs: NoisyIdsInputs) -> pl.DataFrame:
     return scores.sort("sample_id")
 
 
-def _posterior(scores: pl.DataFrame) -> Floats:
-    posterior = scores["posterior"].explode().to_numpy().astype(np.float64).reshape(scores.height, -1)
-    return np.asarray(posterior / posterior.sum(axis=1, keepdims=True))
-
-
-def _groups(scores: pl.DataFrame) -> Ints:
-    """Number the groups of the samples, from 0; a sample without a group is its own."""
-    alone = pl.format("alone {}", "sample_id")
-    units = scores.select(pl.coalesce(pl.format("group {}", "group_id"), alone)).to_series()
-    return units.rank("dense").cast(pl.Int64).to_numpy() - 1
-
-
 def _posterior_of_truth(config: NoisyIdsConfig, evidence: _Evidence) -> Floats:
     """Return the chance of each true class, given image and label, (N, K)."""
     classes = evidence.posterior.shape[1]
@@ -152,8 +141,7 @@ def _posterior_of_truth(config: NoisyIdsConfig, evidence: _Evidence) -> Floats:
         rate = noise_rate(evidence.loss, evidence.label, classes, integer(config.seed, "mixture"))
         transition = mislabelling.symmetric_transition(rate, classes)
     else:
-        joint = mislabelling.confident_joint(evidence.posterior, evidence.label)
-        transition = mislabelling.transition_of_joint(joint)
+        transition = mislabelling.confident_transition(evidence.posterior, evidence.label)
     return mislabelling.posterior_of_truth(evidence.posterior, evidence.label, transition)
 
 

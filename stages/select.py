@@ -20,6 +20,7 @@ from stages.methods.batch_acquisition import batch_chooser
 from stages.methods.queueing import Limits, Mixed, fill
 from stages.methods.randomness import numpy_generator
 from stages.methods.reasons import Grounds, reasons
+from stages.methods.samples import posteriors
 from stages.methods.selection import BATCH, SelectionOptions
 from stages.methods.selection import limits as limits_of
 from stages.report import Report
@@ -79,7 +80,7 @@ def run(config: SelectConfig, inputs: SelectInputs, report: Report) -> SelectOut
     label = _indices(pool[f"{config.by}_label"], known)
     limits = limits_of(config, pool, label, known, report)
     generator = numpy_generator(config.seed, "select")
-    correction = _correction(config, inputs, pool)
+    correction = _correction(config, inputs)
     candidates = _candidates(config, inputs, pool, correction, known)
     choosers = {name: _chooser(config, name, candidates, limits, generator) for name in config.strategies}
     mixed = Mixed(choosers, config.strategies)
@@ -152,27 +153,19 @@ def _indices(labels: pl.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
     return labels.replace_strict(places, default=len(names), return_dtype=pl.Int64).to_numpy()
 
 
-def _correction(config: SelectConfig, inputs: SelectInputs, pool: pl.DataFrame) -> mislabelling.Correction | None:
+def _correction(config: SelectConfig, inputs: SelectInputs) -> mislabelling.Correction | None:
     """Return what mending each label of the whole table is worth, where a strategy asks for it."""
     if "expected-correction" not in config.strategies:
         return None
-    posterior, names = _posterior(inputs.scores), inputs.classes
+    posterior, names = posteriors(inputs.scores), inputs.classes
     if names is None or len(names) != posterior.shape[1]:
         raise UsageError("--strategy expected-correction: the order of the classes is not recorded; give --data")
     label = _indices(inputs.scores["given_label"], names)
     relabelled = inputs.scores["relabelled"].to_numpy()
-    transition = mislabelling.transition_of_joint(
-        mislabelling.confident_joint(posterior[~relabelled], label[~relabelled])
-    )
+    transition = mislabelling.confident_transition(posterior[~relabelled], label[~relabelled])
     truth = mislabelling.posterior_of_truth(posterior, label, transition)
     truth[relabelled] = np.eye(len(names))[label[relabelled]]  # what an expert said is taken for true
     return mislabelling.expected_correction(truth, label, config.class_worth)
-
-
-def _posterior(scores: pl.DataFrame) -> NDArray[np.float64]:
-    flat = scores["posterior"].explode().to_numpy().astype(np.float64)
-    posterior: NDArray[np.float64] = flat.reshape(scores.height, -1)
-    return np.asarray(posterior / posterior.sum(axis=1, keepdims=True))
 
 
 def _candidates(
@@ -199,7 +192,7 @@ def _candidates(
     return Candidates(
         given=_indices(pool["given_label"], names),
         columns=columns,
-        posterior=_posterior(pool) if "badge" in config.strategies else None,
+        posterior=posteriors(pool) if "badge" in config.strategies else None,
         worth_of_correction=None if correction is None else correction.expected[rows],
         embeddings=embeddings,
         trusted=trusted,

@@ -68,6 +68,11 @@ def transition_of_joint(joint: Floats) -> Floats:
     return np.where(totals > 0, found / np.where(totals > 0, totals, 1), np.eye(len(joint)))
 
 
+def confident_transition(posterior: Floats, label: Ints) -> Floats:
+    """Return T, (K, K), as the confident joint of posteriors (N, K) and given labels (N,) has it."""
+    return transition_of_joint(confident_joint(posterior, label))
+
+
 def posterior_of_truth(posterior: Floats, label: Ints, transition: Floats) -> Floats:
     """Return the chance of each true class, given image and label, (N, K), by Bayes' rule; rows sum to 1.
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.errors import UsageError, listing, nearest
 from stages.methods.acquisition import QUALITY, UNCERTAINTY, Quality, Strategy
 from stages.methods.queueing import Limits, available
+from stages.methods.samples import group_numbers
 from stages.report import Report
 
 Unit = Literal["labels", "minutes", "money"]
@@ -180,11 +181,7 @@ def limits(
     least, most, by_class = _read_by_class(options, names)
     usual = options.cost if options.cost is not None else _USUAL_COST[options.unit]
     costs = np.array([by_class.get(name, usual) for name in names] + [usual])
-    group = None
-    if options.group != "any":
-        alone = pl.format("alone {}", "sample_id")
-        units = pool.select(pl.coalesce(pl.format("group {}", "group_id"), alone)).to_series()
-        group = units.rank("dense").cast(pl.Int64).to_numpy()
+    group = None if options.group == "any" else group_numbers(pool)
     owed = sum(count * costs[index] for index, count in least.items())
     if owed > options.budget + 1e-9:
         raise UsageError(f"--floor: the floors together cost {owed:g}, more than the budget of {options.budget:g}")

@@ -339,7 +339,9 @@ def test_the_sheet_says_what_it_leaves_out() -> None:
 
 def test_names_of_any_kind_can_be_written_on_the_sheet() -> None:
     for name in HOSTILE_CLASSES:
-        annotators.contact_sheet(make_queue(["a"], name, name, None), make_pictures(1))
+        sheet = annotators.contact_sheet(make_queue(["a"], name, name, None), make_pictures(1))
+        bare = annotators.contact_sheet(make_queue(["a"], "x", "x", None), make_pictures(1))
+        assert sheet.size == bare.size
 
 
 @settings(max_examples=50, deadline=None)

@@ -364,30 +364,9 @@ def test_two_trainings_with_the_same_seed_give_the_same_bytes(alrctl: Alrctl, wo
 
 
 def test_a_file_may_be_named_instead_of_its_directory(alrctl: Alrctl, work: Path) -> None:
-    by_file = alrctl(
-        "select",
-        work / "r1/scores/scores.parquet",
-        "--strategy",
-        "entropy",
-        "--budget",
-        12,
-        "-o",
-        work / "r1/queue",
-        "--json",
-    )
-    assert by_file.document["status"] == "unchanged"
-    beside = alrctl(
-        "select",
-        work / "r1/scores/embeddings.safetensors",
-        "--strategy",
-        "entropy",
-        "--budget",
-        12,
-        "-o",
-        work / "r1/queue",
-        "--json",
-    )
-    assert beside.document["status"] == "unchanged"
+    same = ("--strategy", "entropy", "--budget", 12, "-o", work / "r1/queue", "--json")
+    for name in ("scores.parquet", "embeddings.safetensors"):
+        assert alrctl("select", work / "r1/scores" / name, *same).document["status"] == "unchanged"
 
 
 def test_a_directory_of_another_stage_is_told_as_such(alrctl: Alrctl, work: Path) -> None:
