@@ -6,7 +6,6 @@ import base64
 import colorsys
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -23,16 +22,14 @@ from alrctl import contact_sheet as sheets
 from alrctl import files, images
 from alrctl.figures import OKABE_ITO
 from alrctl.images import Pixels
+from alrctl.naming import CHOICE, COMMENT, archive_stems
 from schemas.errors import DataError
 
-CHOICE, COMMENT = "label", "comment"
 _IMAGE = "image"
 _SHOWN = ("sample_id", "rank", "given_label", "suggested_label", "reason")  # none may be called as a control is
 _HOTKEYS = 9
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_UNSAFE = re.compile(r"[^\w.-]+")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
-_LONGEST_STEM = 120  # bytes: a file's name may have 255 in all
 _LONGEST = 768  # pixels: longer side of an original in a task
 _LOSSLESS = 256  # pixels: longer side up to which it is stored without loss
 
@@ -68,7 +65,11 @@ class Picture:
 
 
 def tasks(
-    queue: pl.DataFrame, pictures: Sequence[Picture], prefix: str = "", suggest: bool = False
+    queue: pl.DataFrame,
+    pictures: Sequence[Picture],
+    prefix: str = "",
+    suggest: bool = False,
+    shown: Sequence[str] = _SHOWN,
 ) -> list[dict[str, Any]]:
     """Return the tasks for Label Studio, in rank order.
 
@@ -81,6 +82,7 @@ def tasks(
         pictures: one for each row of the queue.
         prefix: the address of the folder that the images' names count from, or nothing.
         suggest: whether the suggested label is chosen beforehand. It sways the annotator.
+        shown: columns of the queue that a task holds.
 
     Raises:
         DataError: an image's file cannot be read.
@@ -90,7 +92,7 @@ def tasks(
         address = prefix + quote(picture.name) if prefix else _data_uri(picture)
         if address is None:
             continue
-        task: dict[str, Any] = {"data": {_IMAGE: address, **{name: row[name] for name in _SHOWN}}}
+        task: dict[str, Any] = {"data": {_IMAGE: address, **{name: row[name] for name in shown}}}
         made.append(task | {"predictions": [_prediction(row)]} if suggest else task)
     return made
 
@@ -169,28 +171,15 @@ def _colours() -> Iterator[str]:
 
 
 def archive_names(queue: pl.DataFrame, pictures: Sequence[Picture]) -> list[str | None]:
-    """Return what each image is called in the archive, or None where there is none.
-
-    A name is the rank, as many digits for all, and what of the sample's id may stand in a file's name: so no two are
-    alike, and tools that sort by name show the best first. The rank leads back to the sample, the id may not.
-    """
-    digits = len(str(queue.height))
-    rows = zip(queue["rank"], queue["sample_id"], pictures, strict=True)
-    return [
-        f"{rank:0{digits}}_{_stem(sample_id)}{_suffix(picture)}" if picture.seen else None
-        for rank, sample_id, picture in rows
-    ]
+    """Return what each image is called in the archive, or None where there is none."""
+    rows = zip(archive_stems(queue), pictures, strict=True)
+    return [f"{stem}{suffix(picture)}" if picture.seen else None for stem, picture in rows]
 
 
-def _stem(sample_id: str) -> str:
-    """Return the id with everything replaced that some file system or some archive program refuses."""
-    plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", sample_id)).replace("..", "_")
-    return plain.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(".")
-
-
-def _suffix(picture: Picture) -> str:
-    suffix = picture.file.suffix.lower() if picture.file is not None else ""
-    return suffix if _SUFFIX.fullmatch(suffix) else ".png"
+def suffix(picture: Picture) -> str:
+    """Return the suffix of the image's file in an archive: the original's, where that is what is packed."""
+    own = picture.file.suffix.lower() if picture.file is not None else ""
+    return own if _SUFFIX.fullmatch(own) else ".png"
 
 
 def cvat_images(names: Sequence[str | None]) -> str:

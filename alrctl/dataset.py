@@ -11,12 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from alrctl import files
+from alrctl import files, ledgers
 from alrctl.job import Job
 from schemas.classes import Classes
 from schemas.contract import Contract
 from schemas.errors import DataError, MismatchError, plural
 from schemas.labels import LABELS
+from schemas.ledger import LEDGER
 from schemas.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -118,14 +119,26 @@ def read_classes(path: Path) -> Classes:
         raise DataError(f"{path}: {error.errors()[0]['msg']}; wanted: `names:` with a list of two or more") from error
 
 
+def classes_of(path: Path | None, labels: pl.DataFrame) -> Classes:
+    """Read `classes.yaml`; where a foreign table comes without a data set, the labels in use are the classes.
+
+    Raises:
+        DataError: not readable, or not of its form.
+    """
+    return read_classes(path) if path is not None else Classes(names=tuple(sorted(labels["label"].unique())))
+
+
 def read_labels(path: Path, data: DataSet, contract: Contract = LABELS, column: str = "label") -> pl.DataFrame:
     """Read a label table, a row a sample of the data set, with each label's class index in column `index`.
 
     Raises:
         DataError: a label is no class.
-        MismatchError: other samples than the data set's.
+        MismatchError: other samples than the data set's, or not the labels that the ledger beside them leads to.
     """
     table = files.read_table(path, contract)
+    ledger = ledgers.beside(path) if contract is LABELS else None
+    if ledger is not None:
+        ledgers.check(table, files.read_table(ledger, LEDGER), ledger)
     first = 2 if path.suffix.lower() != ".parquet" else 1
     aligned = data.aligned(table, path)
     index = data.classes.indices(table[column].to_list(), str(path), column, first)

@@ -18,12 +18,14 @@ import polars as pl
 import yaml
 
 from schemas.contract import Contract
-from schemas.errors import AlrctlError, DataError, UsageError, plural
+from schemas.errors import AlrctlError, DataError, UsageError, plural, shown
 
 _CHUNK = 1 << 20
 _LONGEST_CELL = 1 << 24  # characters: labelling tools export an image within a cell
 _ROW_GROUP = 1 << 18
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
+_LINE_END = re.compile(r"[\r\n]")
+_SEPARATOR = re.compile(r"sep=(.)(?:\r\n|\r|\n)")  # spreadsheets' own first line
 _OS_ERROR = re.compile(r"\(os error \d+\)")
 
 
@@ -197,30 +199,68 @@ def read_csv(path: Path) -> pl.DataFrame:
     Raises:
         DataError: no header, no row, rows of unequal length, or not UTF-8.
     """
-    csv.field_size_limit(_LONGEST_CELL)
     with explained_read(path, "UTF-8 text"):
         text = path.read_text(encoding="utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-        rows = [row for row in reader if any(row)]
+    return parse_csv(text, str(path))[0]
+
+
+def parse_csv(text: str, source: str) -> tuple[pl.DataFrame, list[int]]:
+    """Return a CSV's cells as `read_csv` does, and the number that a spreadsheet gives each row.
+
+    Raises:
+        DataError: no header, no row, or rows of unequal length.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    told = _SEPARATOR.match(text)
+    body = text[told.end() :] if told else text
+    stream = io.StringIO(body, newline="")
+    try:
+        reader = csv.reader(stream, delimiter=told[1] if told else _delimiter(body), strict=True)
+        rows = [(number, row) for number, row in enumerate(reader, 2 if told else 1) if any(row)]
+    except csv.Error as error:
+        raise DataError(f"{source}: is no readable CSV ({error})") from error
     if not rows:
-        raise DataError(f"{path}: is empty; a header line with column names is needed")
-    header, body = [name.strip() for name in rows[0]], rows[1:]
+        raise DataError(f"{source}: is empty; a header line with column names is needed")
+    header = [name.strip() for name in rows.pop(0)[1]]
+    width = max(_filled(row) for row in (header, *(row for _, row in rows)))
+    if width < len(header):  # spreadsheets write columns that somebody only clicked into
+        header, rows = header[:width], [(number, row[:width]) for number, row in rows]
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
-        raise DataError(f"{path}: column '{twice}' stands twice in the header")
-    if not body:
-        raise DataError(f"{path}: has a header and no rows")
-    ragged = [number for number, row in enumerate(body, 2) if len(row) != len(header)]
+        raise DataError(f"{source}: column '{shown(twice)}' stands twice in the header")
+    if not rows:
+        raise DataError(f"{source}: has a header and no rows")
+    ragged = [number for number, row in rows if len(row) != len(header)]
     if ragged:
         found = plural(len(ragged), "row")
-        raise DataError(f"{path}: {found} not as long as the header of {len(header)} (first: row {ragged[0]})")
-    columns = {name: [_cell(row[index]) for row in body] for index, name in enumerate(header)}
-    return pl.DataFrame(columns, schema={name: pl.String for name in header})
+        raise DataError(f"{source}: {found} not as long as the header of {len(header)} (first: row {ragged[0]})")
+    columns = {name: [_cell(row[index]) for _, row in rows] for index, name in enumerate(header)}
+    return pl.DataFrame(columns, schema={name: pl.String for name in header}), [number for number, _ in rows]
+
+
+def _filled(row: Sequence[str]) -> int:
+    """Return the length of a row without the empty cells at its end."""
+    return next((place for place in range(len(row), 0, -1) if row[place - 1]), 0)
+
+
+def csv_header(text: str) -> list[str]:
+    """Return the column names of a CSV, as far as its first line tells them."""
+    csv.field_size_limit(_LONGEST_CELL)
+    body = text[told.end() :] if (told := _SEPARATOR.match(text)) else text
+    try:
+        return [name.strip() for name in next(csv.reader([_first_of(body)], delimiter=_delimiter(body)), [])]
+    except csv.Error:
+        return []
 
 
 def _delimiter(text: str) -> str:
-    header = text.lstrip("\r\n").split("\n", 1)[0]
-    return max(",;\t", key=header.count)
+    return max(",;\t", key=_first_of(text).count)
+
+
+def _first_of(text: str) -> str:
+    """Return the first line that is not empty; lines end as spreadsheets end them: LF, CRLF or CR."""
+    start = text.lstrip("\r\n")
+    return start[: found.start()] if (found := _LINE_END.search(start)) else start
 
 
 def _cell(text: str) -> str | None:

@@ -72,6 +72,15 @@ def reduced(path: Path, longest: int) -> Pixels:
     """
     with files.explained_read(path, "image"):
         image = _as_rgb(_open(path))
+    return _thumbnail(image, longest)
+
+
+def reduced_pixels(pixels: Pixels, longest: int) -> Pixels:
+    """Return 3-channel 8-bit pixels, their longer side at most `longest`."""
+    return _thumbnail(Image.fromarray(pixels), longest)
+
+
+def _thumbnail(image: Image.Image, longest: int) -> Pixels:
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8)
 

@@ -24,6 +24,7 @@ from stages.report import NEUTRAL
 
 Status = Literal["done", "unchanged", "would run"]
 Summary = dict[str, Any]
+Preview = Callable[[LiveReport], Summary]
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,12 @@ class Job:
                 f"run '{found.stage}' again, or use --allow-stale"
             )
 
-    def run(self, work: Callable[[Target], Summary]) -> Outcome:
+    def run(self, work: Callable[[Target], Summary], preview: Preview | None = None) -> Outcome:
         """Do the work and put the outputs in place, or say that nothing has to be done.
+
+        Args:
+            work: computes and writes.
+            preview: computes without writing, for a dry run that shows what would come of it.
 
         Raises:
             MismatchError: a file in the output directory was edited, and `--force` was not given.
@@ -168,7 +173,7 @@ class Job:
         if found is not None:
             check_edits(self.out, found, self.session.force)
         if self.session.dry_run:
-            return Outcome(self.stage, "would run", self.out, {"reason": self._reason(found)})
+            return self._foreseen(found, preview)
         started = datetime.now(UTC)
         report = LiveReport(self.session.voice, self.stage)
         for text in self._early:
@@ -180,6 +185,13 @@ class Job:
                 self._write_manifest(target, summary, started)
             workplace.commit()
         return Outcome(self.stage, "done", self.out, summary, tuple(report.warnings))
+
+    def _foreseen(self, found: manifest.Manifest | None, preview: Preview | None) -> Outcome:
+        """Say why the stage would run and, where it can be known beforehand, what would come of it."""
+        report = LiveReport(self.session.voice, self.stage)
+        foreseen = {} if preview is None else preview(report)
+        summary = {"reason": self._reason(found), **foreseen}
+        return Outcome(self.stage, "would run", self.out, summary, tuple(report.warnings))
 
     def identity(self) -> str:
         """Return a digest of everything that decides the outputs."""

@@ -190,7 +190,7 @@ def _without_none(annotation: Any) -> Any:
 def _shown(info: FieldInfo) -> str:
     if info.is_required() or info.default in (None, (), ""):
         return ""
-    return str(info.default)
+    return ", ".join(map(str, info.default)) if isinstance(info.default, tuple) else str(info.default)
 
 
 def _metavar(base: Any) -> str:

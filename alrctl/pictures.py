@@ -62,6 +62,19 @@ def need_pictures(job: Job, scores: Path, data: Path | None, images: Images) -> 
     return Pictures(samples, pack, _folders(samples.parent) if images == "original" else ())
 
 
+def find_pictures(table: Path, data: Path | None) -> Pictures:
+    """Return where the images are, for a command that records no inputs; the data set is named, or recorded.
+
+    Raises:
+        DataError: the data set that is named is not there.
+    """
+    place = data if data is not None else artifacts.recorded_input(table, "samples")
+    if place is None:
+        return Pictures(None, None, ())
+    samples = artifacts.find(place, SAMPLES.file_name)
+    return Pictures(samples, artifacts.find_optional(samples, PACK), _folders(samples.parent))
+
+
 def _folders(data: Path) -> tuple[Path, ...]:
     """Return where the original files may lie: what was ingested, and the folders of the tables beside it."""
     found = manifest.read(data)

@@ -23,7 +23,7 @@ from alrctl.commands.score import score
 from alrctl.commands.select import select
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.job import Outcome
-from schemas.errors import DataError, UsageError, nearest
+from schemas.errors import DataError, UsageError, listing, nearest
 from stages.corrupt import CorruptConfig
 from stages.evaluate import EvaluateConfig
 from stages.ingest import IngestConfig
@@ -255,10 +255,18 @@ def _config(pipeline: Pipeline, section: str, **given: Any) -> Any:
 
 
 def answers_file(step: Step) -> Path | None:
-    """Return the file with a round's answers: `answers.csv`, or the queue's CSV once it is filled in."""
+    """Return a round's answers: `answers` of any suffix, a folder too, or the queue's CSV once it is filled in.
+
+    Raises:
+        DataError: several may be meant, or the queue's CSV has lost its column.
+    """
     given, queue = step.answers
-    if given.is_file():
-        return given
+    found = sorted(given.parent.glob(f"{given.stem}*")) if given.parent.is_dir() else []
+    found = [path for path in found if path.stem == given.stem and not path.name.endswith((".tmp", ".part", "~"))]
+    if len(found) > 1:
+        raise DataError(f"{given.parent}: holds {listing([path.name for path in found])}; leave the answers that count")
+    if found:
+        return found[0]
     if not queue.is_file():
         return None
     table = files.read_csv(queue)

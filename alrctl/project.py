@@ -88,10 +88,18 @@ def evaluations(root: Path) -> list[Evaluation]:
         if artifact.manifest.stage == "evaluate":
             source = artifact.input_directory("checkpoint")
             trained = by_path.get(source.resolve()) if source else None
-            bought = trained.manifest.summary.get("relabelled") or 0 if trained else 0
+            bought = _bought(trained, by_path) if trained else 0
             branch = artifact.path.relative_to(root).parent.parent.as_posix()
             found.append(Evaluation(artifact, "" if branch == "." else branch, bought, artifact.manifest.summary))
     return sorted(found, key=lambda one: (one.branch, one.bought, str(one.artifact.path)))
+
+
+def _bought(trained: Artifact, by_path: dict[Path, Artifact]) -> int:
+    """Return the labels bought for what a network was trained on; of foreign labels, how many are an expert's."""
+    source = trained.input_directory("labels")
+    labels = by_path.get(source.resolve()) if source else None
+    told = {} if labels is None else labels.manifest.summary
+    return int(told.get("labels_bought") or trained.manifest.summary.get("relabelled") or 0)
 
 
 def rarest_class(root: Path) -> str | None:

@@ -13,9 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
+from timing import command
 
 from alrctl import files
 from schemas.scores import SCORES
@@ -56,18 +54,8 @@ def scores(rows: int, clean: float) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame(columns)
 
 
-def run(*arguments: object) -> tuple[float, float]:
-    """Return the seconds and the peak memory in GiB of one command."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "alrctl", *map(str, arguments)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return time.perf_counter() - began, usage.ru_maxrss / 2**20
-
-
 def tell(name: str, runs: int, *arguments: object) -> None:
-    found = [run(*arguments, "--force") for _ in range(runs)]
+    found = [command(*arguments, "--force") for _ in range(runs)]
     seconds, peak = (statistics.median(column) for column in zip(*found, strict=True))
     print(f"{name}: {seconds:.1f} s, {peak:.2f} GiB", flush=True)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -41,3 +44,13 @@ def _seconds(function: Timed) -> float:
     began = time.perf_counter()
     own = function()
     return own if isinstance(own, float) else time.perf_counter() - began
+
+
+def command(*arguments: object) -> tuple[float, float]:
+    """Return the seconds and the peak memory in GiB of one command of this program, as a whole process."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "alrctl", *map(str, arguments)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, arguments
+    return time.perf_counter() - began, usage.ru_maxrss / 2**20

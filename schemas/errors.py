@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_WORD = 1000  # characters: beyond, looking for one like it takes seconds
+
 
 class AlrctlError(Exception):
     """A mistake that a user can mend; its text says how."""
@@ -41,16 +43,24 @@ class NothingToDoError(AlrctlError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'X'?"` for the known name most like `word`, or the empty string."""
-    by_fold = {name.casefold(): name for name in known}
+    if len(word) > _LONGEST_WORD:
+        return ""
+    by_fold = {name.casefold(): shown(name) for name in known}
     close = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
     return f"; did you mean '{by_fold[close[0]]}'?" if close else ""
 
 
+def shown(text: str, most: int = 100) -> str:
+    """Return a text out of a file as it may stand in a message: on one line, not longer than `most`, nothing unseen."""
+    cut = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+
+
 def listing(names: Iterable[str], most: int = 5) -> str:
     """Join at most `most` names, saying how many more there are."""
-    everything = list(names)
-    shown = ", ".join(everything[:most])
-    return shown if len(everything) <= most else f"{shown} and {len(everything) - most} more"
+    everything = [shown(name, 300) for name in names]  # paths are long
+    listed = ", ".join(everything[:most])
+    return listed if len(everything) <= most else f"{listed} and {len(everything) - most} more"
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

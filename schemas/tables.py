@@ -12,6 +12,7 @@ from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.noise import NOISE
 from schemas.noisy_ids import NOISY_IDS
+from schemas.packets import PACKETS
 from schemas.per_class import PER_CLASS
 from schemas.predictions import PREDICTIONS
 from schemas.queue import QUEUE
@@ -31,6 +32,7 @@ TABLES: dict[str, Contract] = {
         HISTORY,
         SCORES,
         QUEUE,
+        PACKETS,
         NOISY_IDS,
         NOISE,
         ANSWERS,

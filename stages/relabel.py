@@ -1,24 +1,43 @@
 """Relabel: experts' answers become labels; every change is an event in a ledger that only grows.
 
-Only samples of the queue are ever changed, and each answer is charged.
+Only samples of the queue are ever changed, each answer is charged once, and a sample's label depends on the answers
+that stand, not on the order in which they came in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.classes import unknown_class_message
+from schemas.classes import Classes
 from schemas.conflicts import CONFLICTS
-from schemas.errors import DataError, MismatchError, NothingToDoError, listing, plural
-from schemas.ledger import LEDGER
-from stages.methods.relabelling import Answer, Verdict, before_all, fold, read_class, settle
+from schemas.errors import MismatchError, NothingToDoError, plural
+from schemas.labels import LABELS
+from stages.methods import chain, conflicts, events
+from stages.methods import ledger as ledgers
+from stages.methods.accounts import Budget, Unit, accounts, changes, named_classes, unpriced, within
+from stages.methods.answer_reading import Reading, Told, drop, read
+from stages.methods.class_reading import read_map
+from stages.methods.consensus import Rules, Ties, Verdict, Weights, weights_by_agreement
+from stages.methods.intake import Intake, Known, Row, take_in
+from stages.methods.sample_names import Names
 from stages.report import Report
 
-_LISTED = 20  # ids named in the summary, at most
+Format = Literal[
+    "auto",
+    "csv",
+    "label-studio-csv",
+    "label-studio-json",
+    "label-studio-json-min",
+    "cvat",
+    "imagenet",
+    "labelbox",
+    "coco",
+]
 
 
 class RelabelConfig(BaseModel):
@@ -26,7 +45,29 @@ class RelabelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    annotator: str | None = Field(None, description="who answered, where the file does not say")
+    annotator: str | None = Field(None, min_length=1, description="who answered, where the file does not say")
+    format: Format = Field("auto", description="of the answers; auto: by what the file holds")
+    map: tuple[str, ...] = Field(
+        (),
+        description="THEIRS=OURS: what the file calls a column of the answers or a class; with nothing after the '=' "
+        "the word is no answer (may be repeated)",
+    )
+    min_annotators: int = Field(1, ge=1, description="votes that a sample needs before it is decided")
+    ties: Ties = Field("conflict", description="without a strict majority: leave it to an adjudicator, or rarer-class")
+    weights: Weights = Field(
+        "equal", description="of votes: all alike, or by how often an annotator agrees with the majority"
+    )
+    adjudicate: bool = Field(False, description="these answers settle the conflicts: they stand above all votes")
+    budget: float | None = Field(None, gt=0, description="all that may be spent, over all rounds, in the unit")
+    unit: Unit = Field("labels", description="what the budget counts")
+    rate_per_hour: float | None = Field(None, gt=0, description="what an hour of an annotator's time costs")
+    oracle_errors: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        (0.0,),
+        min_length=1,
+        description="with --oracle: an expert's share of wrong answers (repeat it for several experts)",
+    )
+    oracle_seconds: float | None = Field(None, ge=0, description="with --oracle: time per answer")
+    seed: int = Field(0, ge=0, description="of simulated experts' errors")
 
 
 @dataclass(frozen=True)
@@ -36,31 +77,40 @@ class RelabelInputs:
     Attributes:
         labels: sample_id, label, relabelled.
         ledger: every event so far.
-        answers: as the answers table, a row an answer.
-        queue: sample_id and cost of what was asked; None where the answers' own ids are the queue.
-        classes: names in order.
+        answers: as `READ_ANSWERS`, a row an answer.
+        queue: what was asked; None where the answers' own ids are the queue.
+        classes: of the data set.
         source_file: name of the answers' file.
         source_sha256: its digest.
-        first_row: the number a person gives the answers' first row.
+        version: of the program.
+        word: what a place in the file is called: row, task, image, line.
+        by_image: whether the file names images and not samples.
+        indices: whether the file may name classes by number.
+        names: what the samples are called besides their ids.
     """
 
     labels: pl.DataFrame
     ledger: pl.DataFrame
     answers: pl.DataFrame
     queue: pl.DataFrame | None
-    classes: tuple[str, ...]
+    classes: Classes
     source_file: str
     source_sha256: str
-    first_row: int
+    version: str
+    word: str = "row"
+    by_image: bool = False
+    indices: bool = True
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True)
 class RelabelOutputs:
-    """The labels now, all events, what needs a decision, and facts for a person."""
+    """The labels now, all events, what needs a decision, the queue to get it by, and facts for a person."""
 
     labels: pl.DataFrame
     ledger: pl.DataFrame
     conflicts: pl.DataFrame
+    queue: pl.DataFrame
     facts: dict[str, Any]
 
 
@@ -68,170 +118,162 @@ def run(config: RelabelConfig, inputs: RelabelInputs, report: Report) -> Relabel
     """Take the answers in.
 
     Raises:
-        DataError: an answer is no class.
-        MismatchError: an answer or the queue is for a sample that does not exist.
-        NothingToDoError: no answer is left to take in.
+        DataError: an answer is no class, or a name means two samples.
+        MismatchError: an answer or the queue is for a sample that does not exist, or the ledger is not sound.
+        NothingToDoError: no answer is left to take in, or the budget is spent.
+        UsageError: `map` means nothing, or the budget cannot be counted.
     """
-    _check_fold(inputs)
-    known = dict(inputs.labels.select("sample_id", "label").iter_rows())
-    asked = _asked(inputs, known)
-    answers = _read_answers(config, inputs, known)
-    facts: dict[str, Any] = {"answers": len(answers)}
-    answers = _drop(
-        answers, lambda a: a["label"] is None, "not_answered", facts, report, "have no label; left as they are"
+    first_labels = ledgers.check(inputs.labels, inputs.ledger)
+    told = Told(report)
+    asked = _asked(inputs)
+    answers = _answers(config, inputs, asked, told)
+    taken = _take_in(inputs, answers, told)
+    new = _affordable(config, inputs, taken.new, asked, told)
+    if not new:
+        raise NothingToDoError(f"{inputs.source_file}: no answer to take in ({told.why_nothing() or 'it is empty'})")
+    rules = _rules(config, inputs, new, first_labels)
+    made, verdicts = _events(inputs, new, rules)
+    shared = _shared(inputs)
+    ledger = chain.append(inputs.ledger, made, first_labels, **shared)
+    labels = LABELS.check(ledgers.fold(first_labels, ledger), "labels")
+    open_now = conflicts.of(ledger, rules)
+    if open_now.height:
+        report.warn(f"{_need(open_now['sample_id'].n_unique())} a decision: see conflicts.parquet and queue.csv")
+    facts = (
+        told.facts
+        | {"round": shared["round"]}
+        | _outcome(inputs.labels, labels, verdicts, made)
+        | accounts(ledger, made, inputs.classes, config.rate_per_hour)
     )
-    answers = _drop(
-        answers, lambda a: a["sample_id"] not in asked, "outside_queue", facts, report, "are not in the queue; left out"
+    facts["in_conflict"] = open_now["sample_id"].n_unique()
+    return RelabelOutputs(
+        labels, ledger, CONFLICTS.check(open_now, "conflicts"), conflicts.queue(open_now, labels, inputs.queue), facts
     )
-    imported = _imported(inputs.ledger)
-    answers = _drop(
-        answers,
-        lambda a: (inputs.source_sha256, a["sample_id"], a["annotator"]) in imported,
-        "already_imported",
-        facts,
-        report,
-        "were taken in before from the same file; not counted again",
-    )
-    if not answers:
-        raise NothingToDoError(f"{inputs.source_file}: no answer to take in ({_why_nothing(facts)})")
-    events, conflicts, repeated = _decide(answers, known, asked, inputs)
-    ledger = LEDGER.check(pl.concat([inputs.ledger, events]), "ledger")
-    labels = fold(inputs.labels, events)
-    assert labels.equals(fold(before_all(inputs.labels, inputs.ledger), ledger)), "labels are not the ledger's fold"
-    if conflicts.height:
-        report.warn(f"{plural(conflicts['sample_id'].n_unique(), 'sample')} need a decision: see conflicts.parquet")
-    facts |= _counts(events, conflicts, repeated, ledger)
-    return RelabelOutputs(labels, ledger, conflicts, facts)
 
 
-def _check_fold(inputs: RelabelInputs) -> None:
-    """Refuse labels that the ledger beside them does not lead to."""
-    folded = fold(before_all(inputs.labels, inputs.ledger), inputs.ledger)
-    wrong = inputs.labels.filter(inputs.labels["label"] != folded["label"])
-    if wrong.height:
-        raise MismatchError(
-            f"the labels are not what the ledger beside them says of {plural(wrong.height, 'sample')} "
-            f"(first: '{wrong['sample_id'][0]}'); was one of the two files replaced?"
-        )
+def _need(count: int) -> str:
+    return f"{plural(count, 'sample')} {'needs' if count == 1 else 'need'}"
 
 
-def _asked(inputs: RelabelInputs, known: dict[str, str]) -> dict[str, float]:
+def _asked(inputs: RelabelInputs) -> pl.DataFrame | None:
+    """Return the queue, held to the labels."""
     if inputs.queue is None:
-        return dict.fromkeys(inputs.answers["sample_id"], 1.0)
-    asked = dict(inputs.queue.select("sample_id", "cost").iter_rows())
-    foreign = [name for name in asked if name not in known]
-    if foreign:
+        return None
+    foreign = inputs.queue.join(inputs.labels, on="sample_id", how="anti", maintain_order="left")
+    if foreign.height:
         raise MismatchError(
-            f"the queue holds {plural(len(foreign), 'sample')} that the labels do not (first: '{foreign[0]}'); "
-            "do they belong to the same data set?"
+            f"the queue holds {plural(foreign.height, 'sample')} that the labels do not "
+            f"(first: '{foreign['sample_id'][0]}'); do they belong to the same data set?"
         )
-    return asked
+    return inputs.queue
 
 
-def _read_answers(config: RelabelConfig, inputs: RelabelInputs, known: dict[str, str]) -> list[Answer]:
-    rows = list(inputs.answers.iter_rows(named=True))
-    foreign = [(place, row["sample_id"]) for place, row in enumerate(rows) if row["sample_id"] not in known]
-    if foreign:
-        place, name = foreign[0]
-        raise MismatchError(
-            f"{inputs.source_file}: {plural(len(foreign), 'answer')} for samples that do not exist "
-            f"(first: row {place + inputs.first_row}, '{name}')"
-        )
-    unknown = []
-    for place, row in enumerate(rows):
-        row["annotator"] = row["annotator"] or config.annotator
-        text = row["label"]
-        row["label"] = None if text is None else read_class(text, inputs.classes)
-        if text is not None and row["label"] is None:
-            unknown.append((place, text))
-    if unknown:
-        raise DataError(unknown_class_message(inputs.source_file, "label", unknown, inputs.classes, inputs.first_row))
-    return rows
+def _answers(config: RelabelConfig, inputs: RelabelInputs, asked: pl.DataFrame | None, told: Told) -> list[Row]:
+    """Return the answers that name a class or say that none can be named, of samples that were asked."""
+    reading = Reading(
+        source=inputs.source_file,
+        word=inputs.word,
+        known=set(inputs.labels["sample_id"].to_list()),
+        names=inputs.names,
+        by_image=inputs.by_image,
+        classes=inputs.classes.names,
+        words=read_map(config.map, inputs.classes.names).classes,
+        indices=inputs.indices,
+        annotator=config.annotator,
+        kind="adjudication" if config.adjudicate else "vote",
+    )
+    told.facts["answers"] = inputs.answers.height
+    answered = read(inputs.answers, reading, told)
+    if asked is None:
+        return answered
+    wanted = set(asked["sample_id"].to_list())
+    drop("outside_queue", [answer for answer in answered if answer["sample_id"] not in wanted], told)
+    return [answer for answer in answered if answer["sample_id"] in wanted]
 
 
-def _drop(
-    answers: list[Answer], unwanted: Any, name: str, facts: dict[str, Any], report: Report, told: str
-) -> list[Answer]:
-    """Leave out what a rule leaves out: counted, listed, and said."""
-    dropped = [answer["sample_id"] for answer in answers if unwanted(answer)]
-    facts[name] = len(dropped)
-    if dropped:
-        facts[f"{name}_samples"] = list(dict.fromkeys(dropped))[:_LISTED]
-        report.warn(f"{plural(len(dropped), 'answer')} {told}: {listing(facts[f'{name}_samples'])}")
-    return [answer for answer in answers if not unwanted(answer)]
+def _take_in(inputs: RelabelInputs, answers: Sequence[Row], told: Told) -> Intake:
+    """Leave out what is said twice or known already."""
+    touched = pl.Series("sample_id", [answer["sample_id"] for answer in answers], dtype=pl.String)
+    known: dict[str, tuple[list[Row], list[Row]]] = {}
+    about = ledgers.answers(inputs.ledger.filter(inputs.ledger["sample_id"].is_in(touched.implode())))
+    for old in about.iter_rows(named=True):
+        known.setdefault(old["sample_id"], ([], []))[int(old["withdrawn"])].append(old)
+    taken = take_in(answers, {name: Known(*both) for name, both in known.items()}, inputs.source_sha256)
+    drop("repeated", taken.repeated, told)
+    drop("already_imported", taken.known, told)
+    drop("outdated", taken.outdated, told)
+    return taken
 
 
-def _imported(ledger: pl.DataFrame) -> set[tuple[str, str, str | None]]:
-    """Return whose answers to what were taken in from which file: a file says one thing of each, however often."""
-    return set(ledger.select("source_sha256", "sample_id", "annotator").iter_rows())
+def _affordable(
+    config: RelabelConfig, inputs: RelabelInputs, new: list[Row], asked: pl.DataFrame | None, told: Told
+) -> list[Row]:
+    """Return the new answers that the budget covers, those first that were asked first."""
+    ranks: dict[str, int] = {} if asked is None else dict(asked.select("sample_id", "rank").iter_rows())
+    price: dict[str, tuple[float, str]] = {}
+    if asked is not None:
+        price = {name: (cost, unit) for name, cost, unit in asked.select("sample_id", "cost", "unit").iter_rows()}
+    for answer in new:
+        cost, unit = price.get(answer["sample_id"], (1.0, "labels"))
+        answer |= {"cost": cost if answer["charged"] else 0.0, "unit": unit}
+    new.sort(key=lambda answer: (ranks.get(answer["sample_id"], 0), answer["place"]))
+    if config.budget is None:
+        return new
+    budget = Budget(config.budget, config.unit, config.rate_per_hour)
+    kept, left = within(budget, inputs.ledger, new, inputs.source_file, inputs.word)
+    untold = unpriced(budget, inputs.ledger)
+    if untold:
+        told.report.warn(f"{plural(untold, 'answer')} taken in before without a time; the budget counts them as 0")
+    drop("over_budget", left, told)
+    return kept
 
 
-def _why_nothing(facts: dict[str, Any]) -> str:
-    names = ("not_answered", "outside_queue", "already_imported")
-    reasons = [f"{facts[name]} {name.replace('_', ' ')}" for name in names if facts.get(name)]
-    return ", ".join(reasons) or "it is empty"
+def _rules(config: RelabelConfig, inputs: RelabelInputs, new: Sequence[Row], first_labels: pl.DataFrame) -> Rules:
+    frequency = dict(first_labels["label"].value_counts().iter_rows())
+    if config.weights == "equal":
+        return Rules(config.min_annotators, config.ties, frequency)
+    everything = ledgers.standing(inputs.ledger)
+    for answer in new:
+        everything.setdefault(answer["sample_id"], []).append(answer)
+    weights = weights_by_agreement(named_classes(everything))
+    usual = sum(weights.values()) / len(weights) if weights else 1.0
+    return Rules(config.min_annotators, config.ties, frequency, weights, usual)
 
 
-def _decide(
-    answers: list[Answer], known: dict[str, str], asked: dict[str, float], inputs: RelabelInputs
-) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Return new events, conflicts, and how many answers were repeats."""
-    by_sample: dict[str, list[Answer]] = {}
-    for answer in answers:
-        by_sample.setdefault(answer["sample_id"], []).append(answer)
-    last_event = int(inputs.ledger["event"].max() or 0)  # type: ignore[arg-type]
-    this_round = int(inputs.ledger["round"].max() or 0) + 1  # type: ignore[arg-type]
-    events: list[dict[str, Any]] = []
-    conflicts: list[dict[str, Any]] = []
-    repeated = 0
-    for name, given in by_sample.items():
-        verdict = settle(given)
-        repeated += verdict.repeated
-        if verdict.label is None:
-            conflicts += [{**_only(answer), "problem": verdict.problem} for answer in verdict.counted]
-        for row in _events(name, verdict, known[name], asked[name]):
-            shared = {"source_file": inputs.source_file, "source_sha256": inputs.source_sha256, "round": this_round}
-            events.append({**row, **shared, "event": last_event + len(events) + 1})
-    schema = LEDGER.empty().schema
-    rows = pl.DataFrame([{name: event[name] for name in schema} for event in events], schema=schema)
-    return rows, pl.DataFrame(conflicts, schema=CONFLICTS.empty().schema), repeated
-
-
-def _only(answer: Answer) -> dict[str, Any]:
-    return {name: answer[name] for name in ("sample_id", "label", "annotator")}
-
-
-def _events(name: str, verdict: Verdict, before: str, cost: float) -> list[dict[str, Any]]:
-    """Return a decision for one annotator's answer; for several, their votes and then the decision, free of charge."""
-
-    def event(kind: str, label: str, answer: Answer | None, charged: float, who: str | None) -> dict[str, Any]:
-        details = {key: None if answer is None else answer[key] for key in ("seconds", "confidence", "comment")}
-        when = None if answer is None else answer["timestamp"]
-        changed = {"label_before": before, "label_after": label, "cost": charged}
-        return {"sample_id": name, "kind": kind, **changed, "annotator": who, "answered_at": when, **details}
-
-    if len(verdict.counted) == 1 and verdict.label is not None:
-        answer = verdict.counted[0]
-        return [event("decision", verdict.label, answer, cost, answer["annotator"])]
-    events = [event("vote", answer["label"], answer, cost, answer["annotator"]) for answer in verdict.counted]
-    if verdict.label is not None:
-        who = "; ".join(sorted(str(answer["annotator"]) for answer in verdict.counted))
-        events.append(event("decision", verdict.label, None, 0.0, who))
-    return events
-
-
-def _counts(events: pl.DataFrame, conflicts: pl.DataFrame, repeated: int, ledger: pl.DataFrame) -> dict[str, Any]:
-    decided = events.filter(kind="decision")
-    changed = decided.filter(pl.col("label_before") != pl.col("label_after"))
-    moves = changed.group_by("label_before", "label_after").len().sort("label_before", "label_after")
+def _shared(inputs: RelabelInputs) -> Row:
+    """Return what the events of this round have in common."""
+    last = inputs.ledger["round"].max()
     return {
-        "repeated": repeated,
-        "round": int(events["round"][0]),
-        "relabelled": decided.height,
-        "changed": changed.height,
-        "confirmed": decided.height - changed.height,
-        "in_conflict": conflicts["sample_id"].n_unique(),
-        "cost": float(events["cost"].sum()),
-        "cost_so_far": float(ledger["cost"].sum()),
-        "changes": [list(move) for move in moves.iter_rows()],
+        "round": 1 + (int(last) if isinstance(last, int) else 0),
+        "source_file": inputs.source_file,
+        "source_sha256": inputs.source_sha256,
+        "version": inputs.version,
+    }
+
+
+def _events(inputs: RelabelInputs, new: Sequence[Row], rules: Rules) -> tuple[list[Row], dict[str, Verdict]]:
+    """Return the events of this round: the answers, then what they come to."""
+    touched = list(dict.fromkeys(answer["sample_id"] for answer in new))
+    standing = ledgers.standing(inputs.ledger.filter(inputs.ledger["sample_id"].is_in(pl.Series(touched).implode())))
+    states = events.states(touched, inputs.labels, inputs.ledger)
+    made = []
+    for answer in new:
+        name = answer["sample_id"]
+        made.append(events.event(answer["kind"], name, states[name]) | answer)
+        standing.setdefault(name, []).append(answer)
+    decisions, verdicts = events.decide(states, standing, rules)
+    return [*made, *decisions], verdicts
+
+
+def _outcome(before: pl.DataFrame, after: pl.DataFrame, verdicts: dict[str, Verdict], made: Sequence[Row]) -> Row:
+    """Return what the answers came to."""
+    now = before.with_columns(after=after["label"]).filter(pl.col("sample_id").is_in(list(verdicts)))
+    moved = set(now.filter(pl.col("label") != pl.col("after"))["sample_id"])
+    decided = {name for name, verdict in verdicts.items() if verdict.label is not None}
+    return {
+        "relabelled": len(decided),
+        "confirmed": len(decided - moved),
+        "reversed": sum(one["kind"] == "reversal" for one in made),
+        "waiting": sum(verdict.waiting for verdict in verdicts.values()),
+        **changes(before, after),
     }

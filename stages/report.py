@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NEUTRAL: dict[str, Any] = {"alrctl": "neutral"}
 """Marks a config's field (`json_schema_extra`) that changes how long a run takes and not what it gives."""
@@ -57,6 +58,8 @@ class Unfinished:
 
 def in_memory(array: Array) -> Tensor:
     """Return the whole array as a tensor."""
+    from torch import Tensor  # stages that train nothing need not wait for it
+
     return array if isinstance(array, Tensor) else array[0 : array.shape[0]]
 
 

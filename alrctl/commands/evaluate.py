@@ -29,7 +29,7 @@ from schemas.predictions import PREDICTIONS
 from schemas.signals import SIGNALS
 from schemas.truth import TRUTH
 from stages import evaluate as stage
-from stages.methods.relabelling import before_all
+from stages.methods.ledger import before_all
 from stages.training import device as devices
 from stages.training.predict import predict
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 
-from alrctl import artifacts, files, manifest
-from alrctl.dataset import CLASSES, read_classes
+from alrctl import __version__, answers, artifacts, files, labels_out, ledgers, naming, oracle
+from alrctl.answers.bundle import Bundle
+from alrctl.answers.found import Found
+from alrctl.console import LiveReport
+from alrctl.dataset import classes_of
 from alrctl.job import Job, Outcome, Session, Summary, Target, require
 from alrctl.options import as_command
 from alrctl.parameters import Out
+from alrctl.relabel_story import QUIET, story
 from alrctl.summary import tell
-from schemas.answers import ANSWERS
 from schemas.classes import Classes
-from schemas.conflicts import CONFLICTS
-from schemas.errors import NothingToDoError
+from schemas.errors import NothingToDoError, UsageError
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
+from schemas.packets import PACKETS
 from schemas.queue import QUEUE
+from schemas.samples import SAMPLES
 from schemas.truth import TRUTH
 from stages import relabel as stage
+from stages.methods.class_reading import read_map
+from stages.methods.sample_names import Names
 
 EXAMPLE = "alrctl relabel work/noisy --queue work/r1/queue --answers answers.csv -o work/r1/labels"
 
@@ -33,10 +40,28 @@ QueuePlace = Annotated[
     Path, typer.Option("--queue", help="what was asked; without it the answers' own ids are the queue")
 ]
 AnswersFile = Annotated[
-    Path, typer.Option("--answers", help="CSV (or parquet) of experts' answers: sample_id, label, ...")
+    Path, typer.Option("--answers", help="what experts answered: a file, a folder or a zip, of any format known")
 ]
 OraclePlace = Annotated[Path, typer.Option("--oracle", help="for experiments: answer the queue with this truth")]
+ConfusionFile = Annotated[
+    Path,
+    typer.Option("--oracle-confusion", help="with --oracle: CSV of how often class (row) is called class (column)"),
+]
 DataPlace = Annotated[Path, typer.Option("--data", help="the data set, where it is not recorded with the labels")]
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The input files."""
+
+    labels: Path
+    ledger: Path | None
+    classes: Path | None
+    queue: Path | None
+    packets: Path | None
+    samples: Path | None
+    truth: Path | None
+    confusion: Path | None
 
 
 def relabel(
@@ -47,91 +72,157 @@ def relabel(
     queue: QueuePlace | None = None,
     answers: AnswersFile | None = None,
     oracle: OraclePlace | None = None,
+    oracle_confusion: ConfusionFile | None = None,
     data: DataPlace | None = None,
 ) -> Outcome:
     """Take answers in."""
-    require((answers is None) != (oracle is None), "give either --answers FILE or --oracle TRUTH")
-    require(oracle is None or queue is not None, "--oracle needs --queue: it answers what was asked, and nothing else")
+    _check_options(config, queue, answers, oracle, oracle_confusion)
     job = Job(session, "relabel", out, config)
-    labels_path = job.need("labels", labels, LABELS.file_name)
-    ledger_path = job.want("ledger", labels_path, LEDGER.file_name)
-    classes_path = _need_classes(job, labels_path, data or oracle)
-    queue_path = None if queue is None else job.need("queue", queue, QUEUE.file_name)
-    source = job.need_raw("answers", answers) if answers is not None else _need_truth(job, oracle)
+    bundle = None if answers is None else _need_answers(job, answers)
+    paths = _need(job, labels, queue, oracle, oracle_confusion, data, with_samples=bundle is not None)
 
-    def work(target: Target) -> Summary:
-        current = files.read_table(labels_path, LABELS)
-        classes = read_classes(classes_path) if classes_path else _classes_of(current)
-        classes.indices(current["label"].to_list(), str(labels_path))
-        asked = None if queue_path is None else files.read_table(queue_path, QUEUE)
-        given = _read_answers(source) if oracle is None else _ask_oracle(source, asked, current)
+    def compute(report: LiveReport) -> stage.RelabelOutputs:
+        current, ledger = ledgers.load(paths.labels, paths.ledger)
+        classes = classes_of(paths.classes, current)
+        if not current["label"].is_in(list(classes.names)).all():
+            classes.indices(current["label"].to_list(), str(paths.labels))  # says which label is no class
+        asked = None if paths.queue is None else files.read_table(paths.queue, QUEUE)
+        source = paths.truth or answers
+        assert source is not None
+        found = _found(config, bundle, paths, asked, classes, report)
         inputs = stage.RelabelInputs(
             labels=current,
-            ledger=LEDGER.empty() if ledger_path is None else files.read_table(ledger_path, LEDGER),
-            answers=given,
+            ledger=ledger,
+            answers=found.answers,
             queue=asked,
-            classes=classes.names,
+            classes=classes,
             source_file=source.name,
-            source_sha256=manifest.digest(source),
-            first_row=2 if source.suffix.lower() != ".parquet" else 1,
+            source_sha256=files.sha256(source) if bundle is None else bundle.sha256,
+            version=__version__,
+            word=found.word,
+            by_image=found.by_image,
+            indices=found.indices,
+            names=_names(paths, asked, found.by_image),
         )
-        outputs = stage.run(config, inputs, target.report)
-        target.table(outputs.labels, LABELS)
-        target.table(outputs.ledger, LEDGER)
-        target.table(outputs.conflicts, CONFLICTS)
+        outputs = stage.run(config, inputs, report)
+        outputs.facts.update({name: count for name, count in found.facts.items() if count})
+        return outputs
+
+    def work(target: Target) -> Summary:
+        outputs = compute(target.report)
+        labels_out.write(target, outputs.labels, outputs.ledger, outputs.conflicts, outputs.queue)
         return outputs.facts
 
-    return tell(session, job.run(work), _story)
+    return tell(session, job.run(work, preview=lambda report: compute(report).facts), story, QUIET)
 
 
-def _need_classes(job: Job, labels: Path, named: Path | None) -> Path | None:
-    """Find the data set's classes: named, or recorded with the labels."""
-    place = named if named is not None and artifacts.find_optional(named, CLASSES) else recorded_classes(labels)
-    return None if place is None else job.need("classes", place, CLASSES)
+def _check_options(
+    config: stage.RelabelConfig, queue: Path | None, answers: Path | None, oracle: Path | None, confusion: Path | None
+) -> None:
+    """Refuse options that do not go together."""
+    require((answers is None) != (oracle is None), "give either --answers FILE or --oracle TRUTH")
+    require(oracle is None or queue is not None, "--oracle needs --queue: it answers what was asked, and nothing else")
+    simulated = [name for name in ("oracle_errors", "oracle_seconds") if getattr(config, name) != _default(name)] + [
+        "oracle_confusion"
+    ] * (confusion is not None)
+    if oracle is None and simulated:
+        raise UsageError(f"--{simulated[0].replace('_', '-')}: goes with --oracle alone")
+    if confusion is not None and config.oracle_errors != _default("oracle_errors"):
+        raise UsageError("--oracle-confusion: says how an expert errs; give either it or --oracle-errors")
 
 
-def recorded_classes(labels: Path) -> Path | None:
-    """Return `classes.yaml` beside the labels, or the one recorded with them."""
-    return artifacts.find_optional(labels, CLASSES) or artifacts.recorded_input(labels, "classes")
+def _default(name: str) -> object:
+    return stage.RelabelConfig.model_fields[name].default
 
 
-def _classes_of(labels: pl.DataFrame) -> Classes:
-    """Take the labels in use as the classes, where a foreign table comes without a data set."""
-    return Classes(names=tuple(sorted(labels["label"].unique())))
+def _need_answers(job: Job, place: Path) -> Bundle:
+    """Record the answers, and look at what they lie in."""
+    if place.is_dir():
+        bundle = answers.open_bundle(place)
+        job.need_folder("answers", place, bundle.sha256, len(bundle.names))
+        return bundle
+    return answers.open_bundle(job.need_raw("answers", place))
 
 
-def _need_truth(job: Job, oracle: Path | None) -> Path:
-    assert oracle is not None
+def _need(
+    job: Job,
+    labels: Path,
+    queue: Path | None,
+    oracle: Path | None,
+    confusion: Path | None,
+    data: Path | None,
+    with_samples: bool,
+) -> _Paths:
+    """Record the other input files."""
+    labels_path = job.need("labels", labels, LABELS.file_name)
+    ledger_path = job.want("ledger", labels_path, LEDGER.file_name)
+    classes_path = labels_out.need_classes(job, labels_path, data or oracle)
+    queue_path = None if queue is None else job.need("queue", queue, QUEUE.file_name)
+    return _Paths(
+        labels=labels_path,
+        ledger=ledger_path,
+        classes=classes_path,
+        queue=queue_path,
+        packets=None if queue_path is None else job.want("packets", queue_path, PACKETS.file_name),
+        samples=job.want("samples", classes_path, SAMPLES.file_name) if with_samples and classes_path else None,
+        truth=None if oracle is None else _need_truth(job, oracle),
+        confusion=None if confusion is None else job.need_raw("confusion", confusion),
+    )
+
+
+def _need_truth(job: Job, oracle: Path) -> Path:
     has_truth = artifacts.find_optional(oracle, TRUTH.file_name) is not None
     return job.need("truth", oracle, TRUTH.file_name if has_truth else LABELS.file_name)
 
 
-def _read_answers(path: Path) -> pl.DataFrame:
-    answers = files.read_table(path, ANSWERS)
-    if answers["label"].is_null().all():
-        raise NothingToDoError(f"{path}: no answer to take in (column 'label' is empty in all {answers.height} rows)")
-    return answers
+def _found(
+    config: stage.RelabelConfig,
+    bundle: Bundle | None,
+    paths: _Paths,
+    asked: pl.DataFrame | None,
+    classes: Classes,
+    report: LiveReport,
+) -> Found:
+    """Return the answers: of the file, or of simulated experts."""
+    if bundle is None:
+        assert paths.truth is not None and asked is not None
+        return oracle.ask(config, paths.truth, paths.confusion, asked, classes)
+    kind, found = answers.read(bundle, config.format, read_map(config.map, classes.names), classes.names)
+    for text in found.warnings:
+        report.warn(text)
+    if found.nameless and config.annotator is None:
+        raise UsageError(f"{bundle.path}: a file of the format '{kind}' does not say who answered; --annotator does")
+    if not found.answers.height or _says_nothing(found.answers):
+        column = "column 'label' is empty in all" if found.word == "row" else "no class is named in any of"
+        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.facts.items() if count)
+        raise NothingToDoError(
+            f"{bundle.path}: no answer to take in ({told or f'{column} {found.answers.height} {found.word}s'})"
+        )
+    return found
 
 
-def _ask_oracle(path: Path, queue: pl.DataFrame | None, labels: pl.DataFrame) -> pl.DataFrame:
-    """Return the truth for the samples asked."""
-    truth = _read_truth(path)
-    assert queue is not None
-    asked = queue.select("sample_id").join(truth, on="sample_id", how="left", maintain_order="left")
-    return ANSWERS.check(asked.with_columns(annotator=pl.lit("oracle")), str(path))
+def _says_nothing(found: pl.DataFrame) -> bool:
+    nothing = pl.col("label").is_null() & pl.col("problem").is_null() & ~pl.col("unsure").fill_null(False)
+    return bool(found.select(nothing.all()).item())
 
 
-def _read_truth(path: Path) -> pl.DataFrame:
-    """Return sample_id and label, from a truth table or from the labels a data set came with."""
-    if path.name == TRUTH.file_name:
-        return files.read_table(path, TRUTH).rename({"true_label": "label"})
-    return files.read_table(path, LABELS).select("sample_id", "label")
-
-
-def _story(session: Session, summary: Summary) -> None:
-    if summary["changes"]:
-        rows = [[before, after, str(count)] for before, after, count in summary["changes"]]
-        session.voice.table("labels changed", ["from", "to", "samples"], rows)
+def _names(paths: _Paths, asked: pl.DataFrame | None, by_image: bool) -> Names:
+    """Return what the samples are called besides their ids."""
+    codes: dict[str, str] = {}
+    if paths.packets is not None:
+        codes = dict(files.read_table(paths.packets, PACKETS).select("code", "sample_id").iter_rows())
+    ranks = {} if asked is None else dict(asked.select("rank", "sample_id").iter_rows())
+    if not by_image:
+        return Names(codes=codes, ranks=ranks)
+    archived: dict[str, str] = {}
+    if asked is not None:
+        archived = dict(zip(naming.archive_stems(asked), asked["sample_id"], strict=True))
+    sources: dict[str, str] = {}
+    if paths.samples is not None:
+        known = files.read_table(paths.samples, SAMPLES).filter(pl.col("source").is_not_null())
+        unique = known.filter(pl.col("source").is_unique())
+        sources = dict(unique.select("source", "sample_id").iter_rows())
+    return Names(codes, archived, sources, ranks)
 
 
 COMMAND = as_command(relabel, stage.RelabelConfig)

@@ -114,7 +114,9 @@ def _tell(session: Session, pipeline: Pipeline, rows: list[dict[str, Any]], wait
         queue = waiting.parent / "queue" / "queue.csv"
         session.voice.say(
             f"\nNow it is the expert's turn: fill in column 'label' of {escape(str(queue))},\n"
-            f"save it there or as {escape(str(waiting))}, and give the same command again."
+            f"save it there or as {escape(str(waiting))}, and give the same command again.\n"
+            f"Or label in a page (`alrctl review {escape(str(queue.parent))} -o review.html`) or in any tool,\n"
+            f"and save what it gives as {escape(str(waiting.with_suffix('')))}.csv, .json, .xml or .zip."
         )
 
 

@@ -14,17 +14,6 @@ from numpy.typing import NDArray
 
 from schemas.errors import DataError, listing, nearest
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 _COLUMNS = {"sample_id": pl.String, "label": pl.String, "split": pl.String, "group_id": pl.String, "source": pl.String}
 
 
@@ -47,11 +36,6 @@ class Collection:
     digest: Callable[[int], str]
     extra_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = field(default=())
-
-
-def split_name(text: str | None) -> str | None:
-    """Return train, val or test for the names in use; None for others."""
-    return None if text is None else _SPLIT_NAMES.get(text.strip().lower())
 
 
 def of_files(

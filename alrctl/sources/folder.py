@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alrctl.sources.collection import IMAGE_SUFFIXES, Collection, of_files, split_name
+from alrctl.naming import IMAGE_SUFFIXES, split_name
+from alrctl.sources.collection import Collection, of_files
 from schemas.errors import DataError, plural
 from stages.ingest import IngestConfig
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from alrctl.files import read_csv
-from alrctl.sources.collection import IMAGE_SUFFIXES, Collection, of_files
+from alrctl.naming import IMAGE_SUFFIXES
+from alrctl.sources.collection import Collection, of_files
 from schemas.errors import DataError, listing
 from stages.ingest import IngestConfig
 

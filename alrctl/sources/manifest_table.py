@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from alrctl.files import explained_read, read_csv
-from alrctl.sources.collection import Collection, of_files, sorted_classes, split_name
+from alrctl.naming import split_name
+from alrctl.sources.collection import Collection, of_files, sorted_classes
 from schemas.errors import DataError, listing, nearest
 from stages.ingest import IngestConfig
 

@@ -131,15 +131,20 @@ def test_a_summary_names_the_place_and_the_facts(capsys: pytest.CaptureFixture[s
     assert [line.replace("│", " ").split() for line in out.splitlines() if "red" in line] == [["red", "0.500"]]
 
 
-@pytest.mark.parametrize(
-    ("status", "wanted"),
-    [
-        ("unchanged", "select unchanged: work/[r1] is up to date (--force runs it anyway)\n"),
-        ("would run", "select would run and write work/[r1] (not done yet)\n"),
-    ],
-)
-def test_a_run_that_did_nothing_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], status: str, wanted: str
-) -> None:
-    tell(Session(Voice()), outcome(status), by_class("share", "by_class"))
-    assert capsys.readouterr().out == wanted
+def test_a_run_that_changed_nothing_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(Session(Voice()), outcome("unchanged"), by_class("share", "by_class"))
+    assert capsys.readouterr().out == "select unchanged: work/[r1] is up to date (--force runs it anyway)\n"
+
+
+def test_a_run_to_come_is_told_with_what_can_be_foreseen_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = Outcome("select", "would run", Path("work/[r1]"), {"reason": "not done yet"})
+    tell(Session(Voice()), plain, by_class("share", "by_class"))
+    assert capsys.readouterr().out == "select would run and write work/[r1] (not done yet)\n"
+    foreseen = Outcome(
+        "relabel", "would run", Path("l"), {"reason": "forced", "changed": 0, "repeated": 0, "by_class": {"red": 2}}
+    )
+    tell(Session(Voice()), foreseen, by_class("samples", "by_class"), quiet=("repeated",))
+    out = capsys.readouterr().out
+    assert out.startswith("relabel would run and write l (forced)\n  changed: 0\n")
+    assert "repeated" not in out
+    assert "red" in out

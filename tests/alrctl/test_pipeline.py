@@ -202,6 +202,18 @@ def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
     assert pipeline.answers_file(step) == given
 
 
+@pytest.mark.parametrize("name", ["answers.json", "answers.xml", "answers.zip", "answers"])
+def test_answers_may_be_of_any_kind_but_of_one_alone(tmp_path: Path, name: str) -> None:
+    step = pipeline.Step("r1/labels", print, {}, answers=(tmp_path / "answers.csv", tmp_path / "queue.csv"))  # type: ignore[arg-type]
+    (tmp_path / name).mkdir() if "." not in name else (tmp_path / name).touch()
+    (tmp_path / "answers-old.csv").touch()
+    (tmp_path / "answers.csv~").touch()
+    assert pipeline.answers_file(step) == tmp_path / name
+    (tmp_path / "answers.csv").touch()
+    with pytest.raises(DataError, match=r"holds answers.*; leave the answers that count$"):
+        pipeline.answers_file(step)
+
+
 MIX = ["entropy=2", "random=1"]
 
 
@@ -266,7 +278,7 @@ def test_a_run_waits_for_the_expert_and_goes_on_with_either_file(alrctl: Alrctl,
     assert third.document["summary"]["waiting_for"] is None
     assert steps_of(third)["r2/labels"] == steps_of(third)["r2/eval"] == "done"
     ledger = pl.read_parquet(work / "r2/labels/ledger.parquet")
-    assert ledger["round"].to_list() == [1] * 6 + [2] * 6
+    assert ledger.filter(kind="vote")["round"].to_list() == [1] * 6 + [2] * 6
     assert set(ledger["source_file"]) == {"answers.csv", "queue.csv"}
     rounds = third.document["summary"]["rounds"]
     assert [(row["round"], row["labels_bought"]) for row in rounds] == [("0", 0), ("1", 6), ("2", 12)]

@@ -287,21 +287,47 @@ def test_shares_by_class_may_be_null_but_not_above_one() -> None:
     assert told == "given.csv: column 'kept_share_by_class' has 1 value above the most allowed (first: row 1)"
 
 
-def test_an_event_is_a_decision_or_a_vote_from_a_named_file() -> None:
+def event(**changed: Any) -> dict[str, Any]:
+    """Columns of one event of the ledger, with some changed."""
     columns = {name: [None] for name in LEDGER.schema.column_names()} | {
         "event": [1],
         "round": [1],
-        "kind": ["guess"],
+        "kind": ["vote"],
         "sample_id": ["a"],
         "label_before": ["x"],
         "label_after": ["y"],
+        "relabelled_before": [False],
+        "charged": [True],
         "cost": [1.0],
-        "source_file": ["answers.csv"],
-        "source_sha256": ["not a digest"],
+        "unit": ["labels"],
+        "version": ["1"],
+        "previous": ["0" * 64],
+        "hash": ["f" * 64],
     }
-    told = refusal(LEDGER, columns)
-    assert "column 'kind' has 1 value against 'is decision or vote' (first: row 1)" in told
-    assert "column 'source_sha256' has 1 value against 'regex' (first: row 1)" in told
+    return columns | {name: [value] for name, value in changed.items()}
+
+
+@pytest.mark.parametrize("kind", ["vote", "adjudication", "unclear", "withdrawal", "decision", "reversal"])
+def test_an_event_is_of_one_of_six_kinds(kind: str) -> None:
+    assert LEDGER.check(pl.DataFrame(event(kind=kind)), "ledger").height == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("kind", "guess", "against 'is kind of event'"),
+        ("source_sha256", "not a digest", "against 'regex'"),
+        ("previous", "0" * 63, "against 'regex'"),
+        ("hash", "F" * 64, "against 'regex'"),
+        ("event", 0, "below the least allowed"),
+        ("round", 0, "below the least allowed"),
+        ("cost", -1.0, "below the least allowed"),
+        ("withdraws", 0, "below the least allowed"),
+        ("charged", None, "empty"),
+    ],
+)
+def test_an_event_that_cannot_have_been_written_is_refused(column: str, value: Any, told: str) -> None:
+    assert f"column '{column}' has 1 value {told} (first: row 1)" in refusal(LEDGER, event(**{column: value}))
 
 
 def test_a_part_of_a_contract_asks_for_its_columns_alone_in_their_types() -> None:
