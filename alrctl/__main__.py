@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
+
+_SELDOM = (
+    100_000,
+    20,
+    50,
+)  # between looks for cycles: answers are many objects without any
 
 
 def _drop_working_directory() -> None:
@@ -21,6 +28,7 @@ def main() -> None:
     from alrctl.app import app
     from alrctl.options import run_and_exit
 
+    gc.set_threshold(*_SELDOM)
     run_and_exit(app)
 
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.classes import Classes
 from schemas.conflicts import CONFLICTS
 from schemas.errors import MismatchError, NothingToDoError, plural
-from schemas.labels import LABELS
 from stages.methods import chain, conflicts, events
 from stages.methods import ledger as ledgers
 from stages.methods.accounts import Budget, Unit, accounts, changes, named_classes, unpriced, within
@@ -135,7 +134,7 @@ def run(config: RelabelConfig, inputs: RelabelInputs, report: Report) -> Relabel
     made, verdicts = _events(inputs, new, rules)
     shared = _shared(inputs)
     ledger = chain.append(inputs.ledger, made, first_labels, **shared)
-    labels = LABELS.check(ledgers.fold(first_labels, ledger), "labels")
+    labels = ledgers.fold(first_labels, ledger)
     open_now = conflicts.of(ledger, rules)
     if open_now.height:
         report.warn(f"{_need(open_now['sample_id'].n_unique())} a decision: see conflicts.parquet and queue.csv")
@@ -173,7 +172,7 @@ def _answers(config: RelabelConfig, inputs: RelabelInputs, asked: pl.DataFrame |
     reading = Reading(
         source=inputs.source_file,
         word=inputs.word,
-        known=set(inputs.labels["sample_id"].to_list()),
+        known=inputs.labels["sample_id"],
         names=inputs.names,
         by_image=inputs.by_image,
         classes=inputs.classes.names,

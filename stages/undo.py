@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.classes import Classes
 from schemas.conflicts import CONFLICTS
 from schemas.errors import NothingToDoError, UsageError, listing, nearest, plural
-from schemas.labels import LABELS
 from stages.methods import chain, conflicts, events
 from stages.methods import ledger as ledgers
 from stages.methods.accounts import accounts, changes
@@ -85,7 +84,7 @@ def run(config: UndoConfig, inputs: UndoInputs, report: Report) -> UndoOutputs:
     made = _events(config, inputs, taken, rules)
     last_round = int(inputs.ledger["round"].to_list()[-1])
     ledger = chain.append(inputs.ledger, made, first_labels, round=last_round, version=inputs.version)
-    labels = LABELS.check(ledgers.fold(first_labels, ledger), "labels")
+    labels = ledgers.fold(first_labels, ledger)
     open_now = conflicts.of(ledger, rules)
     if open_now.height:
         count = open_now["sample_id"].n_unique()

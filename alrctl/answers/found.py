@@ -13,6 +13,7 @@ from schemas.answers import READ_ANSWERS
 from schemas.errors import DataError, listing, shown
 
 Row = dict[str, Any]
+_IN_SECONDS = len("2026-01-01T10:00:00Z")
 _LARGEST = 1e300  # beyond it, a whole number may be no float
 
 
@@ -76,6 +77,8 @@ def moment(text: Any) -> Any:
         return text
     try:
         found = datetime.fromisoformat(text)
+        if len(text) == _IN_SECONDS and text[10] == "T" and text[-1] == "Z":  # as most tools write it
+            return f"{text[:-1]}.000000Z"
         zoned = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return text

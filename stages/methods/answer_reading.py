@@ -57,7 +57,7 @@ class Reading:
     Attributes:
         source: the file's name, for messages.
         word: what a place in it is called.
-        known: ids of the samples.
+        known: (N,) ids of the samples.
         names: what else the samples are called.
         by_image: whether the file names images and not samples.
         classes: names in order.
@@ -69,7 +69,7 @@ class Reading:
 
     source: str
     word: str
-    known: Collection[str]
+    known: pl.Series
     names: Names
     by_image: bool
     classes: tuple[str, ...]
@@ -133,17 +133,20 @@ def _samples(answers: pl.DataFrame, reading: Reading, told: Told) -> list[str]:
     names = answers["sample_id"].unique(maintain_order=True).to_list()
     if reading.by_image:
         words = {*reading.classes, *reading.words, "no_label"}
-        found = sample_names.of_images(names, reading.known, reading.names, words)
+        found = sample_names.of_images(names, set(reading.known.to_list()), reading.names, words)
     else:
-        found = sample_names.of_ids(names, reading.known, reading.names)
-    by_rank = sample_names.of_ranks(answers.select("sample_id", "rank").iter_rows(), reading.names)
+        known = set(reading.known.filter(reading.known.is_in(names)).to_list())
+        found = sample_names.of_ids(names, known, reading.names)
+    ranked = answers.filter(pl.col("rank").is_not_null())
+    by_rank = sample_names.of_ranks(ranked.select("sample_id", "rank").iter_rows(), reading.names)
     if by_rank:
         (name, _), sample = next(iter(by_rank.items()))
         count = plural(len(by_rank), "id")
         told.report.warn(f"{count} changed by a spreadsheet (first: '{sample}' became '{name}'); told by the rank")
-    samples = [
-        by_rank.get((name, rank)) or found.get(name) for name, rank in answers.select("sample_id", "rank").iter_rows()
-    ]
+    samples = [found.get(name) for name in answers["sample_id"].to_list()]
+    if by_rank:
+        keys = answers.select("sample_id", "rank").iter_rows()
+        samples = [by_rank.get(key, sample) for key, sample in zip(keys, samples, strict=True)]
     if None in samples:
         raise MismatchError(_unknown_sample(answers.filter(pl.Series([sample is None for sample in samples])), reading))
     return [sample for sample in samples if sample is not None]
@@ -152,7 +155,11 @@ def _samples(answers: pl.DataFrame, reading: Reading, told: Told) -> list[str]:
 def _unknown_sample(lost: pl.DataFrame, reading: Reading) -> str:
     place, name = lost["place"][0], lost["sample_id"][0]
     changed = [known for known in reading.known if _is_number_of(name, known)]
-    guess = f"; did a spreadsheet change '{changed[0]}'?" if len(changed) == 1 else nearest_of(name, reading.known)
+    guess = (
+        f"; did a spreadsheet change '{changed[0]}'?"
+        if len(changed) == 1
+        else nearest_of(name, reading.known.to_list())
+    )
     count = plural(lost.height, "answer")
     exist = "a sample that does not exist" if lost.height == 1 else "samples that do not exist"
     return f"{reading.source}: {count} for {exist} (first: {reading.word} {place}, '{shown(name)}'{guess})"

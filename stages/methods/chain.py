@@ -7,7 +7,6 @@ write the whole file can write a whole new chain. Only a copy of the last hash, 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -24,15 +23,19 @@ _COVERED = tuple(name for name in LEDGER.schema.column_names() if name not in _L
 def digest_of_labels(labels: pl.DataFrame) -> str:
     """Return the SHA-256 of labels, whatever their order: what the first event is chained to.
 
+    It covers, of the rows in the order of their ids, the ids, the labels, and whether each was an expert's, a column
+    after the other: of a text the length in bytes (8 bytes each, little-endian) and then the texts, of a truth a byte.
+
     Args:
         labels: sample_id, label, relabelled.
     """
     ordered = labels.select("sample_id", "label", "relabelled").sort("sample_id")
-    return _sha256([ordered[name].to_list() for name in ordered.columns])
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for name in ("sample_id", "label"):
+        digest.update(ordered[name].str.len_bytes().cast(pl.Int64).to_numpy().astype("<i8").tobytes())
+        digest.update(str(ordered[name].str.join("").item()).encode())
+    digest.update(ordered["relabelled"].cast(pl.UInt8).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def hashes(events: pl.DataFrame, previous: str) -> list[str]:
@@ -56,6 +59,8 @@ def _as_json(column: pl.Series) -> list[str]:
         write = {True: "true", False: "false"}.__getitem__
     else:
         write = float.__repr__ if column.dtype.is_float() else int.__repr__
+    if column.n_unique() == 1:  # most columns of a round's events say one thing
+        return ["null" if column[0] is None else write(column[0])] * len(column)
     return ["null" if cell is None else write(cell) for cell in column.to_list()]
 
 

@@ -33,9 +33,9 @@ class State:
 
 def states(names: Iterable[str], labels: pl.DataFrame, ledger: pl.DataFrame) -> dict[str, State]:
     """Return where each of these samples stands."""
-    wanted = pl.Series("sample_id", list(names), dtype=pl.String)
-    now = labels.filter(labels["sample_id"].is_in(wanted.implode()))
-    about = ledger.filter(ledger["sample_id"].is_in(wanted.implode()))
+    wanted = pl.DataFrame({"sample_id": list(names)}, schema={"sample_id": pl.String})
+    now = labels.join(wanted, on="sample_id", how="semi", maintain_order="left")
+    about = ledger.join(wanted, on="sample_id", how="semi", maintain_order="left")
     decided, original = ledgers.decided(about), ledgers.original(about)
     return {
         name: State(label, by_expert, decided.get(name, False), original.get(name, (label, by_expert)))

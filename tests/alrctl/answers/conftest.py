@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from alrctl import annotators, answers
+from alrctl import answers, naming
 from alrctl.answers.found import Found
 from schemas.classes import Classes
 from schemas.labels import LABELS
@@ -82,7 +82,7 @@ class Desk:
     @cached_property
     def names(self) -> Names:
         """What the samples are called, as the command finds it."""
-        archived = dict(zip(annotators.archive_stems(self.queue), self.ids, strict=True))
+        archived = dict(zip(naming.archive_stems(self.queue), self.ids, strict=True))
         return Names(archived=archived, sources=self.sources, ranks=dict(enumerate(self.ids, 1)))
 
     def take(self, path: Path, wanted: Format = "auto", map: tuple[str, ...] = ()) -> Taken:
@@ -98,7 +98,7 @@ class Desk:
         reading = Reading(
             source=source,
             word=found.word,
-            known={*self.ids, *more},
+            known=pl.Series([*self.ids, *more], dtype=pl.String),
             names=self.names,
             by_image=found.by_image,
             classes=self.classes,

@@ -37,7 +37,8 @@ def reading(**changed: Any) -> Reading:
         "annotator": None,
         "kind": "vote",
     }
-    return Reading(**(plain | changed))
+    merged = plain | changed
+    return Reading(**merged | {"known": pl.Series(sorted(merged["known"]), dtype=pl.String)})
 
 
 def found(table: pl.DataFrame, told: Told | None = None, **changed: Any) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alrctl.annotators import archive_stems
+from alrctl.naming import archive_stems
 from schemas.errors import DataError
 from schemas.queue import QUEUE
 from stages.methods.sample_names import Names, of_ids, of_images, of_ranks, same_number
