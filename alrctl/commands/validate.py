@@ -8,13 +8,15 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import checkpoints, files, manifest
+from alrctl import checkpoints, files, ledgers, manifest
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.images import PACK, open_pack
 from alrctl.job import Session
 from alrctl.options import as_command
 from alrctl.project import scan
 from schemas.errors import AlrctlError, DataError, plural
+from schemas.labels import LABELS
+from schemas.ledger import LEDGER
 from schemas.tables import TABLES
 
 EXAMPLE = "alrctl validate work/r1/labels"
@@ -63,6 +65,9 @@ def _check(path: Path) -> bool:
         if name not in TABLES:
             raise DataError(f"{path}: is no table of this program; `alrctl schema` lists them")
         files.read_table(path, TABLES[name])
+        labels = path.with_name(LABELS.file_name)
+        if name == LEDGER.name and labels.is_file():
+            ledgers.read(labels, path)
     else:
         return False
     return True

@@ -46,11 +46,7 @@ def fold(labels: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
 
 def before_all(labels: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
     """Return the labels as they were before the ledger's first event."""
-    setting = ledger.filter(pl.col("kind").is_in(SETTING))
-    first = setting.group_by("sample_id", maintain_order=True).agg(
-        pl.col("label_before").first(), pl.col("relabelled_before").first()
-    )
-    joined = labels.join(first, on="sample_id", how="left", maintain_order="left")
+    joined = labels.join(_first(ledger), on="sample_id", how="left", maintain_order="left")
     return joined.select(
         "sample_id",
         pl.coalesce("label_before", "label").alias("label"),
@@ -109,11 +105,14 @@ def decided(ledger: pl.DataFrame) -> dict[str, bool]:
 
 def original(ledger: pl.DataFrame) -> dict[str, tuple[str, bool]]:
     """Return the label, and whether it was an expert's, that each sample named had before its first decision."""
+    return {name: (label, by_expert) for name, label, by_expert in _first(ledger).iter_rows()}
+
+
+def _first(ledger: pl.DataFrame) -> pl.DataFrame:
+    """Return label_before and relabelled_before of each sample's first decision."""
     setting = ledger.filter(pl.col("kind").is_in(SETTING))
-    first = setting.group_by("sample_id", maintain_order=True).agg(
-        pl.col("label_before").first(), pl.col("relabelled_before").first()
-    )
-    return {name: (label, by_expert) for name, label, by_expert in first.iter_rows()}
+    before = (pl.col(name).first() for name in ("label_before", "relabelled_before"))
+    return setting.group_by("sample_id", maintain_order=True).agg(*before)
 
 
 def spent(ledger: pl.DataFrame, rate_per_hour: float | None = None) -> pl.DataFrame:

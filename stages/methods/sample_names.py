@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.errors import DataError, plural, shown
@@ -34,15 +34,28 @@ def of_ids(names: Iterable[str], known: Collection[str], others: Names) -> dict[
     Raises:
         DataError: a name is the code of one sample and the id of another.
     """
+
+    def meant(name: str) -> set[str]:
+        coded = {others.codes[name]} if name in others.codes else set()
+        return coded | {name} if name in known else coded
+
+    return _told_apart(names, meant, "name")
+
+
+def _told_apart(names: Iterable[str], meant_by: Callable[[str], set[str]], kind: str) -> dict[str, str]:
+    """Return the sample of each name that means one; those that mean none are left out.
+
+    Raises:
+        DataError: a name means two.
+    """
     found, doubtful = {}, []
     for name in names:
-        meant = {others.codes[name]} if name in others.codes else set()
-        meant |= {name} if name in known else set()
+        meant = meant_by(name)
         if len(meant) == 1:
             found[name] = next(iter(meant))
         elif meant:
             doubtful.append((name, sorted(meant)))
-    _refuse(doubtful, "name")
+    _refuse(doubtful, kind)
     return found
 
 
@@ -76,15 +89,7 @@ def of_images(names: Iterable[str], known: Collection[str], others: Names, label
     by_part = _by_part(
         [*((name, name) for name in known), *others.sources.items(), *others.archived.items(), *others.codes.items()]
     )
-    found, doubtful = {}, []
-    for name in names:
-        meant = _whole(name, known, others) or _parts(name, by_part, labels)
-        if len(meant) == 1:
-            found[name] = next(iter(meant))
-        elif meant:
-            doubtful.append((name, sorted(meant)))
-    _refuse(doubtful, "image")
-    return found
+    return _told_apart(names, lambda name: _whole(name, known, others) or _parts(name, by_part, labels), "image")
 
 
 def _whole(name: str, known: Collection[str], others: Names) -> set[str]:
