@@ -19,6 +19,7 @@ from schemas.errors import DataError, MismatchError, plural
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.samples import SAMPLES
+from stages.methods.ledger import check
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,7 +139,7 @@ def read_labels(path: Path, data: DataSet, contract: Contract = LABELS, column: 
     table = files.read_table(path, contract)
     ledger = ledgers.beside(path) if contract is LABELS else None
     if ledger is not None:
-        ledgers.check(table, files.read_table(ledger, LEDGER), ledger)
+        check(table, files.read_table(ledger, LEDGER), str(ledger))
     first = 2 if path.suffix.lower() != ".parquet" else 1
     aligned = data.aligned(table, path)
     index = data.classes.indices(table[column].to_list(), str(path), column, first)

@@ -32,20 +32,8 @@ def read(labels: Path, ledger: Path | None) -> tuple[pl.DataFrame, pl.DataFrame]
     """
     table, events = load(labels, ledger)
     if ledger is not None:
-        check(table, events, ledger)
+        ledgers.check(table, events, str(ledger))
     return table, events
-
-
-def check(labels: pl.DataFrame, events: pl.DataFrame, place: Path) -> None:
-    """Hold labels and ledger to one another.
-
-    Raises:
-        MismatchError: the labels are not the ledger's fold, or an event is not as it was written.
-    """
-    try:
-        ledgers.check(labels, events)
-    except MismatchError as error:
-        raise MismatchError(f"{place}: {error}") from error
 
 
 def beside(labels: Path) -> Path | None:

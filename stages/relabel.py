@@ -82,6 +82,7 @@ class RelabelInputs:
         source_file: name of the answers' file.
         source_sha256: its digest.
         version: of the program.
+        ledger_file: where the ledger lies, for messages.
         word: what a place in the file is called: row, task, image, line.
         by_image: whether the file names images and not samples.
         indices: whether the file may name classes by number.
@@ -96,6 +97,7 @@ class RelabelInputs:
     source_file: str
     source_sha256: str
     version: str
+    ledger_file: str = "ledger"
     word: str = "row"
     by_image: bool = False
     indices: bool = True
@@ -122,7 +124,7 @@ def run(config: RelabelConfig, inputs: RelabelInputs, report: Report) -> Relabel
         NothingToDoError: no answer is left to take in, or the budget is spent.
         UsageError: `map` means nothing, or the budget cannot be counted.
     """
-    first_labels = ledgers.check(inputs.labels, inputs.ledger)
+    first_labels = ledgers.check(inputs.labels, inputs.ledger, inputs.ledger_file)
     told = Told(report)
     asked = _asked(inputs)
     answers = _answers(config, inputs, asked, told)

@@ -50,12 +50,14 @@ class UndoInputs:
         ledger: every event so far.
         classes: of the data set.
         version: of the program.
+        ledger_file: where the ledger lies, for messages.
     """
 
     labels: pl.DataFrame
     ledger: pl.DataFrame
     classes: Classes
     version: str
+    ledger_file: str = "ledger"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def run(config: UndoConfig, inputs: UndoInputs, report: Report) -> UndoOutputs:
         NothingToDoError: no answer stands that this names.
         UsageError: it names what the ledger does not know.
     """
-    first_labels = ledgers.check(inputs.labels, inputs.ledger)
+    first_labels = ledgers.check(inputs.labels, inputs.ledger, inputs.ledger_file)
     taken = _named(config, ledgers.answers(inputs.ledger))
     frequency = dict(first_labels["label"].value_counts().iter_rows())
     rules = Rules(config.min_annotators, config.ties, frequency)

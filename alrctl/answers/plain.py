@@ -28,7 +28,10 @@ def read(bundle: Bundle, name: str, columns: Mapping[str, str], classes: Sequenc
     where = bundle.where(name)
     if bundle.read(name)[:4] == b"PAR1":
         with files.explained_read(bundle.path, "parquet"):
+            written_as = pl.read_parquet_metadata(io.BytesIO(bundle.read(name))).get("alrctl.schema", ANSWERS.name)
             table = pl.read_parquet(io.BytesIO(bundle.read(name)))
+        if written_as != ANSWERS.name:
+            raise DataError(f"{where}: holds the table '{written_as}', which is no expert's answers")
         places = list(range(1, table.height + 1))
         warnings: tuple[str, ...] = ()
     else:

@@ -99,6 +99,7 @@ def relabel(
             source_file=source.name,
             source_sha256=files.sha256(source) if bundle is None else bundle.sha256,
             version=__version__,
+            ledger_file=str(paths.ledger),
             word=found.word,
             by_image=found.by_image,
             indices=found.indices,

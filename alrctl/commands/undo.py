@@ -39,7 +39,7 @@ def undo(
 
     def compute(report: LiveReport) -> stage.UndoOutputs:
         current, ledger = ledgers.load(labels_path, ledger_path)
-        inputs = stage.UndoInputs(current, ledger, classes_of(classes_path, current), __version__)
+        inputs = stage.UndoInputs(current, ledger, classes_of(classes_path, current), __version__, str(ledger_path))
         return stage.run(named, inputs, report)
 
     def work(target: Target) -> Summary:

@@ -90,12 +90,13 @@ def append(
     return pl.concat([ledger, chained.select(ledger.columns)])
 
 
-def check(ledger: pl.DataFrame, first_labels: pl.DataFrame) -> None:
+def check(ledger: pl.DataFrame, first_labels: pl.DataFrame, source: str = "ledger") -> None:
     """Refuse a ledger that is not as it was written.
 
     Args:
         ledger: every event.
         first_labels: the labels before its first event, as they follow from the labels now.
+        source: the ledger's file, for messages.
 
     Raises:
         MismatchError: naming the first event that does not hold.
@@ -103,11 +104,13 @@ def check(ledger: pl.DataFrame, first_labels: pl.DataFrame) -> None:
     if not ledger.height:
         return
     if ledger["event"].to_list() != list(range(1, ledger.height + 1)):
-        raise MismatchError("the ledger's events are not numbered 1, 2, 3, ...: a row was removed, added or moved")
+        raise MismatchError(
+            f"{source}: the ledger's events are not numbered 1, 2, 3, ...: a row was removed, added or moved"
+        )
     if ledger["previous"][0] != digest_of_labels(first_labels):
         raise MismatchError(
-            "the labels are not those that the ledger began from and led to; a label that no event names was changed, "
-            "or samples were added or removed"
+            f"{source}: the labels are not those that the ledger began from and led to; a label that no event names "
+            "was changed, or samples were added or removed"
         )
     expected = pl.Series(hashes(ledger, ledger["previous"][0]), dtype=pl.String)
     before = pl.concat([ledger["previous"][:1], expected[:-1]])
@@ -115,6 +118,6 @@ def check(ledger: pl.DataFrame, first_labels: pl.DataFrame) -> None:
     if broken.height:
         first = broken.row(0, named=True)
         raise MismatchError(
-            f"the ledger's event {first['event']} (sample '{first['sample_id']}') is not as it was written: "
+            f"{source}: the ledger's event {first['event']} (sample '{first['sample_id']}') is not as it was written: "
             "its hash does not follow from it and the event before"
         )

@@ -54,8 +54,13 @@ def before_all(labels: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def check(labels: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
+def check(labels: pl.DataFrame, ledger: pl.DataFrame, source: str = "ledger") -> pl.DataFrame:
     """Hold labels to the ledger beside them, and return the labels as they were before its first event.
+
+    Args:
+        labels: sample_id, label, relabelled.
+        ledger: every event.
+        source: the ledger's file, for messages.
 
     Raises:
         MismatchError: the labels are not the ledger's fold, or an event is not as it was written.
@@ -68,16 +73,16 @@ def check(labels: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
     if not same.all():
         wrong = labels.filter(~same)
         raise MismatchError(
-            f"the labels are not what the ledger beside them says of {plural(wrong.height, 'sample')} "
+            f"{source}: the labels are not what the ledger beside them says of {plural(wrong.height, 'sample')} "
             f"(first: '{wrong['sample_id'][0]}'); was one of the two files replaced?"
         )
     unknown = ledger.filter(~ledger["sample_id"].is_in(labels["sample_id"].implode()))
     if unknown.height:
         raise MismatchError(
-            f"the ledger names {plural(unknown['sample_id'].n_unique(), 'sample')} that the labels do not have "
-            f"(first: '{unknown['sample_id'][0]}'); was one of the two files replaced?"
+            f"{source}: the ledger names {plural(unknown['sample_id'].n_unique(), 'sample')} that the labels do not "
+            f"have (first: '{unknown['sample_id'][0]}'); was one of the two files replaced?"
         )
-    chain.check(ledger, first)
+    chain.check(ledger, first, source)
     return first
 
 

@@ -184,6 +184,14 @@ def test_parquet_is_read_as_csv_is(desk: Any, write: Any) -> None:
     assert "is no readable parquet file" in refused(desk, write("b.parquet", stream.getvalue()[:-9]))
 
 
+def test_labels_are_not_taken_for_an_experts_answers(desk: Any, write: Any) -> None:
+    stream = io.BytesIO()
+    table = pl.DataFrame({"sample_id": ["007"], "label": ["naevus"]})
+    table.write_parquet(stream, metadata={"alrctl.schema": "labels"})
+    told = refused(desk, write("labels.parquet", stream.getvalue()))
+    assert told.endswith("labels.parquet: holds the table 'labels', which is no expert's answers")
+
+
 @pytest.mark.parametrize("label", [pl.Series([1]), pl.Series([1.0]), pl.Series([True])])
 def test_parquet_with_a_label_that_is_no_text_is_read_or_refused_in_one_line(
     label: pl.Series, desk: Any, write: Any

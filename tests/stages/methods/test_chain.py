@@ -18,8 +18,8 @@ from schemas.ledger import LEDGER
 from stages.methods import chain
 
 FIRST = LABELS.make({"sample_id": ["a", "b"], "label": ["red", "red"], "relabelled": [False, True]})
-NUMBERING = "the ledger's events are not numbered 1, 2, 3, ...: a row was removed, added or moved"
-FIRST_LABELS = "the labels are not those that the ledger began from and led to"
+NUMBERING = "ledger: the ledger's events are not numbered 1, 2, 3, ...: a row was removed, added or moved"
+FIRST_LABELS = "ledger: the labels are not those that the ledger began from and led to"
 
 
 def event(number: int = 0, **changed: Any) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def test_any_cell_that_is_changed_is_found_and_its_event_named(column: str, row:
     elif (column, row) == ("previous", 0):
         told = FIRST_LABELS
     else:
-        told = f"the ledger's event {row + 1} (sample '{spoilt['sample_id'][row]}') is not as it was written"
+        told = f"ledger: the ledger's event {row + 1} (sample '{spoilt['sample_id'][row]}') is not as it was written"
     assert str(caught.value).startswith(told)
 
 
@@ -211,8 +211,8 @@ def test_a_ledger_beside_other_labels_is_found() -> None:
     with pytest.raises(MismatchError) as caught:
         chain.check(WHOLE, other)
     assert str(caught.value) == (
-        "the labels are not those that the ledger began from and led to; a label that no event names was changed, "
-        "or samples were added or removed"
+        "ledger: the labels are not those that the ledger began from and led to; a label that no event names "
+        "was changed, or samples were added or removed"
     )
     with pytest.raises(MismatchError, match=FIRST_LABELS):
         chain.check(WHOLE, FIRST[:1])

@@ -96,11 +96,16 @@ SOUND = told([("red", True)] * 4, [("s0", "blue", "vote"), ("s0", "blue", "decis
 @pytest.mark.parametrize(
     ("row", "column", "value", "start"),
     [
-        (0, "label", "green", "the labels are not what the ledger beside them says of 1 sample (first: 's0')"),
-        (1, "label", "green", "the labels are not what the ledger beside them says of 1 sample (first: 's1')"),
-        (0, "relabelled", False, "the labels are not what the ledger beside them says of 1 sample (first: 's0')"),
-        (2, "label", "green", "the labels are not those that the ledger began from and led to"),
-        (3, "relabelled", False, "the labels are not those that the ledger began from and led to"),
+        (0, "label", "green", "ledger: the labels are not what the ledger beside them says of 1 sample (first: 's0')"),
+        (1, "label", "green", "ledger: the labels are not what the ledger beside them says of 1 sample (first: 's1')"),
+        (
+            0,
+            "relabelled",
+            False,
+            "ledger: the labels are not what the ledger beside them says of 1 sample (first: 's0')",
+        ),
+        (2, "label", "green", "ledger: the labels are not those that the ledger began from and led to"),
+        (3, "relabelled", False, "ledger: the labels are not those that the ledger began from and led to"),
     ],
 )
 def test_any_label_that_is_changed_is_found(row: int, column: str, value: Any, start: str) -> None:
@@ -117,7 +122,8 @@ def test_samples_of_the_ledger_that_the_labels_do_not_have_are_found() -> None:
     with pytest.raises(MismatchError) as caught:
         ledgers.check(now[2:], ledger)
     assert str(caught.value) == (
-        "the ledger names 2 samples that the labels do not have (first: 's0'); was one of the two files replaced?"
+        "ledger: the ledger names 2 samples that the labels do not have (first: 's0'); was one of the two "
+        "files replaced?"
     )
 
 
