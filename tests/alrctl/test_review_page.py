@@ -49,6 +49,13 @@ class Desk:
     def position(self) -> int:
         return int(self.text("position").split("/")[0])
 
+    def plan_of(self, file: Any) -> str:
+        """Load a file, and return what the page says it would change, once it has read it."""
+        self.page.evaluate("element('plan').textContent = ''")
+        self.page.set_input_files("#file", file)
+        self.page.wait_for_function("element('plan').textContent !== ''")
+        return self.text("plan")
+
     def answers(self, folder: Path, button: str = "#download") -> pl.DataFrame:
         """Download the answers, and read them as `relabel` does."""
         with self.page.expect_download() as caught:
@@ -363,10 +370,10 @@ def test_answers_of_another_browser_are_merged_and_the_later_counts(
     frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
     files.write_csv(frame, tmp_path / "theirs.csv")
     desk.page.click("#open-settings")
-    desk.page.set_input_files("#file", tmp_path / "theirs.csv")
+    plan = desk.plan_of(tmp_path / "theirs.csv")
     told = "2 new answers. 1 answer given later than yours would replace them. 1 answer of yours would stay"
-    assert desk.text("plan").startswith(told)
-    assert "1 row not of this queue, left out. 1 row with an unknown class" in desk.text("plan")
+    assert plan.startswith(told)
+    assert "1 row not of this queue, left out. 1 row with an unknown class" in plan
     desk.page.click("#take-in")
     table = desk.answers(tmp_path)
     assert table.select("sample_id", "label", "annotator", "unsure", "comment").rows() == [
@@ -379,8 +386,8 @@ def test_answers_of_another_browser_are_merged_and_the_later_counts(
     desk.keys("z")
     assert desk.answers(tmp_path)["label"].to_list() == ["basal"] * 3
     desk.page.click("#open-settings")
-    desk.page.set_input_files("#file", {"name": "a.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"})
-    assert desk.text("plan") == "a.csv cannot be read: it has no columns sample_id and label."
+    plan = desk.plan_of({"name": "a.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"})
+    assert plan == "a.csv cannot be read: it has no columns sample_id and label."
 
 
 def test_time_counts_while_the_person_is_there(open_page: Callable[..., Desk], write: Write, tmp_path: Path) -> None:
