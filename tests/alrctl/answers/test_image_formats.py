@@ -172,7 +172,11 @@ def test_two_lists_of_classes_are_refused(desk: Any, pack: Any) -> None:
 
 def coco(*annotations: dict[str, Any], **more: Any) -> dict[str, Any]:
     parts = {
-        "images": [{"id": 1, "file_name": "007.png"}, {"id": 2, "file_name": "1e5.png"}],
+        "images": [
+            {"id": 1, "file_name": "007.png"},
+            {"id": 2, "file_name": "1e5.png"},
+            {"id": 3, "file_name": "x.png"},
+        ],
         "categories": [{"id": 5, "name": "naevus"}, {"id": 6, "name": "melanoma"}],
     }
     return {**parts, "annotations": list(annotations), **more}
@@ -184,7 +188,7 @@ WHOLE = {"image_id": 1, "category_id": 6}
 @pytest.mark.parametrize("empty", [{}, {"bbox": []}, {"bbox": [0, 0, 0, 0]}, {"bbox": None, "segmentation": []}])
 def test_a_category_of_a_whole_image_is_an_answer(empty: dict[str, Any], desk: Any, write: Any) -> None:
     taken = desk.take(write("a.json", coco(WHOLE | empty)))
-    assert taken.labels == [("007", "melanoma")] and taken.found.facts["never_annotated"] == 1
+    assert taken.labels == [("007", "melanoma")] and taken.found.facts["never_annotated"] == 2
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,9 @@ def test_a_comment_may_go_by_another_name(desk: Any, write: Any) -> None:
 
 
 def test_time_and_seconds_are_those_of_the_label(desk: Any, write: Any) -> None:
-    late = label(radio("naevus"), updated_at="2026-01-01T01:00:00.000+01:00")
+    late = label(radio("naevus"), updated_at="2026-01-01T02:30:00.000+01:00")
     (one,) = desk.take(write("a.ndjson", [row("007", late)])).answers
-    assert (one["answered_at"], one["seconds"]) == ("2026-01-01T00:00:00.000000Z", 3.0)
+    assert (one["answered_at"], one["seconds"]) == ("2026-01-01T01:30:00.000000Z", 3.0)
 
 
 def test_one_object_alone_and_a_list_are_read_as_lines_are(desk: Any, write: Any) -> None:
