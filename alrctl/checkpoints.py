@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from alrctl import files
 from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
 from schemas.errors import DataError
+from stages.report import Array, in_memory
 from stages.training.backbones import build_backbone
 from stages.training.failures import DivergedError
 from stages.training.network import build_network, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
+LAST_EPOCHS = "last_epochs.safetensors"
 _BACKBONE = "backbone."
 
 
@@ -106,6 +108,33 @@ def last_good_kept(out: Path, backbone: Mapping[str, Tensor], metadata: Checkpoi
         with files.writing(path) as beside:
             write(beside, error.networks, backbone, metadata)
         raise DataError(f"{error}; the weights of epoch {error.epochs}, the last good one, are in {path}") from error
+
+
+def write_epochs(path: Path, epochs: Mapping[int, Mapping[str, Array]]) -> None:
+    """Write the weights of the last epochs, named `epoch12.network1.<parameter>`; nothing where none are kept."""
+    tensors = {
+        f"epoch{epoch}.{name}": in_memory(array).contiguous()
+        for epoch, arrays in epochs.items()
+        for name, array in arrays.items()
+    }
+    if tensors:
+        save_file(tensors, path)
+
+
+def read_epochs(path: Path, networks: Sequence[nn.Module]) -> Iterator[int]:
+    """Fill the networks with the weights of each of the last epochs in turn, and give its number.
+
+    Raises:
+        DataError: not readable, or the weights of other networks.
+    """
+    with files.explained_read(path, "safetensors"), safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        for epoch in sorted({int(name.split(".")[0].removeprefix("epoch")) for name in names}):
+            for number, network in enumerate(networks, 1):
+                prefix = f"epoch{epoch}.network{number}."
+                tensors = {n.removeprefix(prefix): file.get_tensor(n) for n in names if n.startswith(prefix)}
+                load_weights(network, tensors, f"{path}, epoch {epoch}")
+            yield epoch
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alrctl import files
 from alrctl.answers.found import Found, table
+from alrctl.matrices import read_matrix
 from schemas.classes import Classes
 from schemas.errors import DataError, MismatchError
 from schemas.labels import LABELS
@@ -63,18 +64,8 @@ def _read_confusion(path: Path, classes: Classes) -> NDArray[np.float64]:
     Raises:
         DataError: other classes, or a row that does not add up.
     """
-    found = files.read_csv(path)
-    names = found.columns[1:]
-    rows = found[found.columns[0]].to_list()
-    for told, kind in ((names, "columns"), (rows, "rows")):
-        if sorted(map(str, told)) != sorted(classes.names):
-            raise DataError(f"{path}: {kind} must be the classes, each once: {', '.join(classes.names)}")
-    ordered = found[[rows.index(name) for name in classes.names]].select(classes.names)
-    try:
-        matrix = ordered.select(pl.all().cast(pl.Float64)).to_numpy()
-    except pl.exceptions.InvalidOperationError as error:
-        raise DataError(f"{path}: holds a cell that is no number") from error
+    matrix = read_matrix(path, classes)
     sums = matrix.sum(axis=1, keepdims=True)
-    if not np.isfinite(matrix).all() or (matrix < 0).any() or (sums <= 0).any():
+    if (matrix < 0).any() or (sums <= 0).any():
         raise DataError(f"{path}: every row needs shares or counts that are not negative and not all 0")
     return np.asarray(matrix / sums, dtype=np.float64)

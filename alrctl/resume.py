@@ -88,6 +88,15 @@ def _is_large(part: str, path: Path) -> bool:
     return part.startswith(_FIXED) and path.stat().st_size > _HELD
 
 
-def _mapped(path: Path) -> dict[str, SavedArray]:
+def _mapped(path: Path) -> dict[str, Array]:
     with safe_open(path, framework="pt") as file:
-        return {name: SavedArray(path, name, tuple(file.get_slice(name).get_shape())) for name in file.keys()}
+        return {name: _saved(path, name, tuple(file.get_slice(name).get_shape())) for name in file.keys()}
+
+
+def _saved(path: Path, name: str, shape: tuple[int, ...]) -> Array:
+    """Return an array that is read when it is asked for; a single number has no rows to read by, and is read now."""
+    if shape:
+        return SavedArray(path, name, shape)
+    with safe_open(path, framework="pt") as file:
+        found: Tensor = file.get_tensor(name)
+    return found

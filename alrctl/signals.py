@@ -14,6 +14,7 @@ from alrctl.artifacts import find_optional, recorded_input
 from alrctl.dataset import DataSet, check_known
 from alrctl.job import Job
 from schemas.signals import SIGNALS
+from stages.methods.judgement import Seen
 from stages.methods.training_dynamics import training_dynamics
 
 
@@ -26,14 +27,15 @@ def need_signals(job: Job, checkpoint: Path) -> Path | None:
     return None if found is None else job.need("signals", found, SIGNALS.file_name)
 
 
-def kept_by_epoch(path: Path, data: DataSet, rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Give each epoch with which of the samples of `rows`, (N,), network 1 kept; one not seen was not kept."""
+def by_epoch(path: Path, data: DataSet, rows: NDArray[np.int64]) -> Iterator[Seen]:
+    """Give what network 1 saw of the samples of `rows`, epoch by epoch."""
     signals = _first_network(path)
     wanted = data.samples.select("sample_id")[rows]
     for epoch in signals.select(pl.col("epoch").unique().sort()).collect()["epoch"]:
-        seen = signals.filter(pl.col("epoch") == epoch).select("sample_id", "kept").collect()
+        seen = signals.filter(pl.col("epoch") == epoch).select("sample_id", "kept", "loss").collect()
         joined = wanted.join(seen, on="sample_id", how="left", maintain_order="left")
-        yield epoch, joined["kept"].fill_null(False).to_numpy()
+        loss = joined["loss"].cast(pl.Float64).fill_null(float("nan"))
+        yield Seen(epoch, joined["kept"].fill_null(False).to_numpy(), loss.to_numpy())
 
 
 def dynamics(path: Path, data: DataSet, rows: NDArray[np.int64]) -> pl.DataFrame:

@@ -43,7 +43,7 @@ def need_recipe(job: Job, config: ScoreConfig, checkpoint: Path) -> Recipe:
             "by it; name that one (the labels may be newer)"
         )
     known = {name: value for name, value in metadata.config.items() if name in MethodOptions.model_fields}
-    changed = {"precision": config.precision, "device": config.device, "seed": config.seed}
+    changed = {"precision": config.precision, "device": config.device, "seed": config.seed, "keep_epochs": 0}
     epochs = {} if config.cross_validate_epochs is None else {"epochs": config.cross_validate_epochs}
     options = MethodOptions.model_validate({**known, **changed, **epochs})
     named = str(metadata.config.get("weights", "none"))

@@ -142,6 +142,7 @@ class Workplace:
     def commit(self) -> None:
         """Put `new` in the place of the target; keep what people put or changed there."""
         with files.explained_write(self.directory):
+            self._share()
             self._keep_foreign_files()
             self._flush()
             if self.directory.exists():
@@ -149,6 +150,13 @@ class Workplace:
             os.rename(self.new, self.directory)
             shutil.rmtree(self.root / "old", ignore_errors=True)
             shutil.rmtree(self.state, ignore_errors=True)
+
+    def _share(self) -> None:
+        """Let whoever may read the manifest read all outputs: safetensors writes files that only their owner may."""
+        mode = (self.new / manifest.MANIFEST).stat().st_mode
+        for path in self.new.iterdir():
+            if path.is_file() and not path.is_symlink():
+                path.chmod(mode)
 
     def _keep_foreign_files(self) -> None:
         if not self.directory.is_dir():

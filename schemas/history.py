@@ -21,10 +21,18 @@ class History(dy.Schema):
     val_accuracy = dy.Float64(nullable=True, min=0, max=1)
     val_balanced_accuracy = dy.Float64(nullable=True, min=0, max=1)
     val_macro_f1 = dy.Float64(nullable=True, min=0, max=1)
+    val_macro_precision = dy.Float64(nullable=True, min=0, max=1)
+    val_macro_auroc = dy.Float64(nullable=True, min=0, max=1)
+    val_mcc = dy.Float64(nullable=True, min=-1, max=1)
+    val_precision_by_class = dy.List(dy.Float64(nullable=True, min=0, max=1), nullable=True)
+    val_recall_by_class = dy.List(dy.Float64(nullable=True, min=0, max=1), nullable=True)
+    val_f1_by_class = dy.List(dy.Float64(nullable=True, min=0, max=1), nullable=True)
+    val_auroc_by_class = dy.List(dy.Float64(nullable=True, min=0, max=1), nullable=True)
+    val_confusion = dy.List(dy.Int64(min=0), nullable=True, description="K x K, row by row: reference, then class said")
     kept_share = dy.Float64(min=0, max=1, description="of the training samples, by network 1")
     kept_share_by_class = dy.List(
         dy.Float64(nullable=True, min=0, max=1), description="by given class; null for a class without samples"
     )
 
 
-HISTORY = Contract("history", version=1, schema=History)
+HISTORY = Contract("history", version=2, schema=History)

@@ -18,8 +18,11 @@ class Judgement(dy.Schema):
     clean_recall = dy.Float64(
         nullable=True, min=0, max=1, description="of the truly clean of this class, the share judged clean"
     )
+    loss_clean = dy.Float64(nullable=True, min=0, description="mean loss of those whose label is right, in nats")
+    loss_noisy = dy.Float64(nullable=True, min=0, description="mean loss of those whose label is wrong")
+    loss_picked = dy.Float64(nullable=True, min=0, description="mean loss of the judged clean")
 
 
-JUDGEMENT = Contract("judgement", version=1, schema=Judgement)
+JUDGEMENT = Contract("judgement", version=2, schema=Judgement)
 ALL = "(all)"
 """Stands for all classes together."""

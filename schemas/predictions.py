@@ -17,7 +17,11 @@ class Predictions(dy.Schema):
     split = dy.String(check={"is_train_val_or_test": lambda c: c.is_in(SPLITS)})
     label = dy.String(min_length=1, description="the reference it is judged by")
     predicted_label = dy.String(min_length=1)
-    posterior = dy.List(dy.Float32(min=0, max=1), description="by class, in the order of classes.yaml; sums to 1")
+    posterior = dy.List(
+        dy.Float32(min=0, max=1),
+        nullable=True,
+        description="by class, in the order of classes.yaml; sums to 1; null where only the classes said are known",
+    )
 
     @dy.rule()
     def posterior_sums_to_one(cls) -> pl.Expr:

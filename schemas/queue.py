@@ -18,8 +18,12 @@ class Queue(dy.Schema):
     reason = dy.String(description="why it was picked, in words")
     cost = dy.Float64(min=0, description="of one look, in the unit")
     unit = dy.String(min_length=1, description="what costs are counted in: labels, minutes or money")
+    strategy = dy.String(nullable=True, description="by which it was picked; null where nobody said")
 
 
 QUEUE = Contract(
-    "queue", version=1, schema=Queue, optional={"reason": "", "cost": 1.0, "unit": "labels", "score": None}
+    "queue",
+    version=1,
+    schema=Queue,
+    optional={"reason": "", "cost": 1.0, "unit": "labels", "score": None, "strategy": None},
 )

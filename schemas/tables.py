@@ -19,6 +19,7 @@ from schemas.queue import QUEUE
 from schemas.samples import SAMPLES
 from schemas.scores import SCORES
 from schemas.signals import SIGNALS
+from schemas.subgroups import SUBGROUPS
 from schemas.truth import TRUTH
 
 TABLES: dict[str, Contract] = {
@@ -40,6 +41,7 @@ TABLES: dict[str, Contract] = {
         CONFLICTS,
         PREDICTIONS,
         PER_CLASS,
+        SUBGROUPS,
         JUDGEMENT,
     )
 }

@@ -1,23 +1,29 @@
-"""Evaluate: how good a network is, overall and by class, with intervals; and, where truth is known, the labels."""
+"""Evaluate: how good a network is, overall and by class, with intervals; and how good the labels are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.judgement import ALL
-from stages.methods import intervals, metrics
-from stages.methods.judgement import Judged, judge, share
+from stages.methods import calibration, intervals, label_audit, metrics, subgroups
+from stages.methods.class_groups import class_groups
+from stages.methods.judgement import Seen, judge, losses
+from stages.methods.label_audit import Audit, Labels
+from stages.methods.metrics import ByClass, Yardstick
+from stages.methods.predictions import Floats, Ints, Predictions
 from stages.methods.randomness import numpy_generator
+from stages.report import Report
 from stages.training.device import Device, Precision
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+_FEW_GROUPS = 20
+_SHARES = ("precision", "recall", "specificity")
+_OF_SUBGROUPS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc", "log_loss", "expected_calibration_error")
 
 
 class EvaluateConfig(BaseModel):
@@ -29,31 +35,48 @@ class EvaluateConfig(BaseModel):
     networks: Literal["first", "both"] = Field(
         "both", description="both: softmax of the summed logits, where there are two"
     )
-    bootstrap: int = Field(1000, ge=0, description="resamples for the 95 % intervals; 0 for none")
+    last_epochs: bool = Field(True, description="judge the last epochs' weights too, where they were kept")
+    logits: bool = Field(False, description="--predictions holds logits, and no probabilities")
+    top_k: tuple[int, ...] = Field((2, 3), description="k of top-k accuracy (may be repeated)")
+    many: int = Field(100, ge=0, description="a class with more training samples is counted among those with many")
+    few: int = Field(20, ge=0, description="a class with fewer training samples is counted among those with few")
+    calibration_bins: int = Field(15, ge=2, le=1000, description="of confidence, for the calibration error")
+    by: tuple[str, ...] = Field((), description="column of --metadata or of the samples: sub-groups (may be repeated)")
+    bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples for the 95 % intervals; 0 for none")
     device: Device = Field("auto", description="where to compute")
     precision: Precision = Field("auto", description="auto: bfloat16 where the hardware computes in it")
     seed: int = Field(0, ge=0, description="of the bootstrap")
 
 
 @dataclass(frozen=True)
-class LabelQualityInputs:
-    """What the labels are judged by, for the training samples.
+class EvaluateInputs:
+    """What is judged, and by what.
 
     Attributes:
-        true_label: (N,) class indices.
-        first_label: (N,) as given to phase 1.
-        label: (N,) as they are now.
-        relabelled: (N,) whether an expert gave the label.
-        judged_clean: (N,) by phase 1: 1 yes, 0 no, -1 no judgement.
-        kept: by epoch of phase 1, (N,) which samples network 1 kept; may be empty.
+        predictions: of the N samples of the split.
+        group: (N,) number of each sample's group, from 0; groups are resampled together.
+        classes: names in order.
+        ordered: whether they are grades of one scale.
+        training_counts: (K,) training samples of each class.
+        costs: (K, K) of saying class column of a sample of class row; None where nobody said.
+        metadata: columns by name, (N,) each, to make sub-groups of.
+        last_epochs: predictions by the last epochs' weights, by epoch.
+        labels: of the training samples, where the truth is known.
+        seen: what phase 1 saw of them, epoch by epoch; may be empty.
+        audits: labels looked at by chance.
     """
 
-    true_label: Ints
-    first_label: Ints
-    label: Ints
-    relabelled: NDArray[np.bool_]
-    judged_clean: NDArray[np.int8]
-    kept: Iterable[tuple[int, NDArray[np.bool_]]] = ()
+    predictions: Predictions
+    group: Ints
+    classes: tuple[str, ...]
+    ordered: bool
+    training_counts: Ints
+    costs: Floats | None = None
+    metadata: Mapping[str, pl.Series] = field(default_factory=dict)
+    last_epochs: Iterable[tuple[int, Predictions]] = ()
+    labels: Labels | None = None
+    seen: Iterable[Seen] = ()
+    audits: Sequence[Audit] = ()
 
 
 @dataclass(frozen=True)
@@ -62,100 +85,198 @@ class EvaluateOutputs:
 
     Attributes:
         metrics: each with value, low and high; None where undefined.
+        last_epochs: their number, and mean and standard deviation of each metric; None where none were kept.
         by_class: columns of the per-class table.
         confusion: (K, K), rows are references.
-        label_quality: overall figures of the labels; None where no truth is given.
+        mean_posterior: (K, K) mean posterior of the samples of class row; nan for a class without samples.
+        reliability: by bin of confidence; None without posteriors.
+        subgroups: rows of the table of sub-groups.
+        label_quality: overall figures of the labels, by the truth; None where no truth is given.
+        estimated_noise: from labels looked at by chance; None where there are none.
+        transition: (K, K) each, samples of true class row that first bore, and now bear, label column.
         judgement: columns of the judgement table, epoch by epoch; None where no truth is given or none is known.
     """
 
     metrics: dict[str, dict[str, float | None]]
+    last_epochs: dict[str, Any] | None
     by_class: dict[str, list[Any]]
     confusion: Ints
+    mean_posterior: Floats | None
+    reliability: calibration.Reliability | None
+    subgroups: list[dict[str, Any]]
     label_quality: dict[str, Any] | None
+    estimated_noise: dict[str, Any] | None
+    transition: tuple[Ints, Ints] | None
     judgement: dict[str, list[Any]] | None = None
 
 
-def run(
-    config: EvaluateConfig,
-    label: Ints,
-    posterior: Floats,
-    group: Ints,
-    classes: tuple[str, ...],
-    quality: LabelQualityInputs | None,
-) -> EvaluateOutputs:
-    """Judge posteriors (N, K) by references (N,); samples of one group (N,) are resampled together."""
-    values = metrics.overall(label, posterior)
-    bounds = {}
-    if config.bootstrap:
-        generator = numpy_generator(config.seed, "bootstrap")
-        bounds = intervals.bootstrap(label, posterior, group, config.bootstrap, generator)
+def run(config: EvaluateConfig, inputs: EvaluateInputs, report: Report) -> EvaluateOutputs:
+    """Judge predictions by references.
+
+    Raises:
+        UsageError: a column for sub-groups has too many values.
+    """
+    given, size = inputs.predictions, len(inputs.classes)
+    counts = inputs.training_counts
+    yardstick = Yardstick(
+        tuple(sorted(set(config.top_k))),
+        inputs.ordered,
+        inputs.costs,
+        class_groups(counts, config.many, config.few),
+        config.calibration_bins,
+    )
+    matrix = metrics.confusion(given.label, given.predicted, size)
+    found = metrics.by_class(given, matrix)
+    values = metrics.overall(given, yardstick, found)
+    replicates = _replicates(config, inputs, yardstick, report)
+    quality = inputs.labels
+    return EvaluateOutputs(
+        metrics=_with_bounds(values, replicates),
+        last_epochs=_last_epochs(inputs.last_epochs, yardstick),
+        by_class={
+            "label": list(inputs.classes),
+            **_by_class(found, inputs, replicates),
+            "training_samples": counts.tolist(),
+            "class_group": _group_names(yardstick, size),
+            **label_audit.by_class(quality, size),
+        },
+        confusion=matrix,
+        mean_posterior=_mean_posterior(given),
+        reliability=None if given.posterior is None else calibration.reliability(given, config.calibration_bins),
+        subgroups=_subgroups(config, inputs, yardstick),
+        label_quality=None if quality is None else label_audit.by_truth(quality, inputs.classes),
+        estimated_noise=label_audit.estimate(inputs.audits),
+        transition=None if quality is None else _transitions(quality, size),
+        judgement=None if quality is None else _by_epoch(quality, inputs.seen, inputs.classes),
+    )
+
+
+def _replicates(
+    config: EvaluateConfig, inputs: EvaluateInputs, yardstick: Yardstick, report: Report
+) -> intervals.Replicates | None:
+    if not config.bootstrap:
+        return None
+    groups = int(inputs.group.max()) + 1
+    if groups < _FEW_GROUPS:
+        report.warn(f"the split has {groups} groups: intervals from so few are too narrow to be relied on")
+    drawn = intervals.resamples(inputs.group, config.bootstrap, numpy_generator(config.seed, "bootstrap"))
+    return intervals.replicate(inputs.predictions, drawn, yardstick)
+
+
+def _with_bounds(
+    values: Mapping[str, float | None], replicates: intervals.Replicates | None
+) -> dict[str, dict[str, float | None]]:
     told: dict[str, dict[str, float | None]] = {}
     for name, value in values.items():
-        low, high = bounds.get(name, (float("nan"), float("nan")))
-        known = value is not None
-        told[name] = {
-            "value": value,
-            "low": metrics.none_if_nan(low) if known else None,
-            "high": metrics.none_if_nan(high) if known else None,
-        }
-    found = metrics.by_class(label, posterior)
-    floats = {name: _plain(getattr(found, name)) for name in ("precision", "recall", "specificity", "f1", "auroc")}
-    counts = {"support": found.support.tolist(), "predicted": found.predicted.tolist()}
-    by_class = {"label": list(classes), **counts, **floats, **_quality_by_class(quality, len(classes))}
-    matrix = metrics.confusion(label, posterior.argmax(axis=1), len(classes))
-    labels = None if quality is None else _label_quality(quality, len(classes))
-    return EvaluateOutputs(told, by_class, matrix, labels, None if quality is None else _by_epoch(quality, classes))
+        low = high = None
+        if replicates is not None and value is not None:
+            low, high = (metrics.none_if_nan(bound) for bound in intervals.bounds(replicates.overall[name]))
+        told[name] = {"value": value, "low": low, "high": high}
+    return told
 
 
-def _plain(values: Floats) -> list[float | None]:
-    return [metrics.none_if_nan(float(value)) for value in values]
+def _by_class(
+    found: ByClass, inputs: EvaluateInputs, replicates: intervals.Replicates | None
+) -> dict[str, list[float | None] | list[int]]:
+    """Return the columns of the per-class table that tell of the predictions."""
+    told: dict[str, Any] = {"support": found.support.tolist(), "predicted": found.predicted.tolist()}
+    for name in metrics.BY_CLASS:
+        values = getattr(found, name)
+        told[name] = [metrics.none_if_nan(float(value)) for value in values]
+        ends = [(float("nan"), float("nan"))] * len(values)
+        if replicates is not None:
+            ends = [_bounds(name, index, float(value), inputs, replicates) for index, value in enumerate(values)]
+        for place, end in enumerate(("low", "high")):
+            told[f"{name}_{end}"] = [metrics.none_if_nan(pair[place]) for pair in ends]
+    return told
 
 
-def _label_quality(given: LabelQualityInputs, classes: int) -> dict[str, Any]:
-    """Say how good the labels and the judgement are, over all training samples."""
-    right_first = given.first_label == given.true_label
-    right = given.label == given.true_label
-    found = _judged(given, classes)
-    return {
-        "samples": len(right),
-        "label_accuracy_before": share(right_first),
-        "label_accuracy": share(right),
-        "noise_rate": None if not len(right) else 1 - float(right_first.mean()),
-        "relabelled": int(given.relabelled.sum()),
-        "errors_mended": int((given.relabelled & ~right_first & right).sum()),
-        "errors_made": int((given.relabelled & right_first & ~right).sum()),
-        "clean_precision": None if found is None else found.precision,
-        "clean_recall": None if found is None else found.recall,
-        "clean_recall_worst_class": None if found is None else found.worst_recall,
-    }
+def _bounds(
+    name: str, index: int, value: float, inputs: EvaluateInputs, replicates: intervals.Replicates
+) -> tuple[float, float]:
+    """Return the interval of one class's metric; undefined where the metric is."""
+    if np.isnan(value):
+        return float("nan"), float("nan")
+    values = replicates.by_class[name][:, index]
+    if name not in _SHARES:
+        return intervals.bounds(values)
+    given = inputs.predictions
+    of = {"precision": given.predicted == index, "recall": given.label == index, "specificity": given.label != index}
+    return intervals.of_share(values, value, len(np.unique(inputs.group[of[name]])))
 
 
-def _judged(given: LabelQualityInputs, classes: int) -> Judged | None:
-    """Judge phase 1's judgement of the samples that it judged; None where it judged none."""
-    judged = given.judged_clean >= 0
-    if not judged.any():
+def _group_names(yardstick: Yardstick, classes: int) -> list[str]:
+    return [
+        next(name for name, members in yardstick.class_groups.items() if members[index]) for index in range(classes)
+    ]
+
+
+def _last_epochs(epochs: Iterable[tuple[int, Predictions]], yardstick: Yardstick) -> dict[str, Any] | None:
+    """Return mean and standard deviation of each metric over the last epochs; of those in which it is defined."""
+    judged = {epoch: metrics.overall(given, yardstick) for epoch, given in epochs}
+    if not judged:
         return None
-    return judge((given.judged_clean == 1)[judged], given.first_label[judged], given.true_label[judged], classes)
+    told: dict[str, dict[str, float | None]] = {}
+    for name in next(iter(judged.values())):
+        known = np.array([value for one in judged.values() if (value := one[name]) is not None])
+        spread = float(known.std(ddof=1)) if len(known) > 1 else None
+        told[name] = {"mean": float(known.mean()) if len(known) else None, "deviation": spread}
+    return {"epochs": [epoch + 1 for epoch in judged], "metrics": told}
 
 
-def _quality_by_class(given: LabelQualityInputs | None, classes: int) -> dict[str, list[float | None]]:
-    unknown: list[float | None] = [None] * classes
-    if given is None:
-        return dict.fromkeys(("label_accuracy", "clean_precision", "clean_recall"), unknown)
-    right, found = given.label == given.true_label, _judged(given, classes)
-    return {
-        "label_accuracy": [share(right[given.true_label == index]) for index in range(classes)],
-        "clean_precision": unknown if found is None else found.precision_by_class,
-        "clean_recall": unknown if found is None else found.recall_by_class,
-    }
+def _mean_posterior(given: Predictions) -> Floats | None:
+    if given.posterior is None:
+        return None
+    count = np.bincount(given.label, minlength=given.count)[:, None]
+    total = np.stack(
+        [np.bincount(given.label, weights=column, minlength=given.count) for column in given.posterior.T], axis=1
+    )
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
-def _by_epoch(given: LabelQualityInputs, classes: tuple[str, ...]) -> dict[str, list[Any]] | None:
-    table: dict[str, list[Any]] = {"epoch": [], "label": [], "clean_precision": [], "clean_recall": []}
-    for epoch, kept in given.kept:
-        found = judge(kept, given.first_label, given.true_label, len(classes))
-        table["epoch"] += [epoch] * (1 + len(classes))
-        table["label"] += [ALL, *classes]
-        table["clean_precision"] += [found.precision, *found.precision_by_class]
-        table["clean_recall"] += [found.recall, *found.recall_by_class]
-    return table if table["epoch"] else None
+def _subgroups(config: EvaluateConfig, inputs: EvaluateInputs, yardstick: Yardstick) -> list[dict[str, Any]]:
+    """Return the metrics of each sub-group, a row each; with intervals where there are groups enough for them."""
+    rows = []
+    plain = Yardstick(calibration_bins=yardstick.calibration_bins)
+    for column, values in inputs.metadata.items():
+        names = subgroups.subgroups(values).to_numpy()
+        for name in sorted(set(names)):
+            places = np.flatnonzero(names == name)
+            given, group = inputs.predictions.at(places), np.unique(inputs.group[places], return_inverse=True)[1]
+            found = None
+            groups = int(group.max()) + 1
+            if config.bootstrap and groups >= _FEW_GROUPS:
+                generator = numpy_generator(config.seed, "bootstrap", column, name)
+                drawn = intervals.resamples(group.astype(np.int64), config.bootstrap, generator)
+                found = intervals.replicate(given, drawn, plain)
+            told = _with_bounds(metrics.overall(given, plain), found)
+            size = {"samples": len(places), "groups": groups, "classes": len(np.unique(given.label))}
+            rows += [
+                {"column": column, "subgroup": name, "metric": metric, **size, **told[metric]}
+                for metric in _OF_SUBGROUPS
+                if metric in told
+            ]
+    return rows
+
+
+def _transitions(given: Labels, classes: int) -> tuple[Ints, Ints]:
+    before, after = (
+        label_audit.transition(given.true_label, label, classes) for label in (given.first_label, given.label)
+    )
+    return before, after
+
+
+def _by_epoch(given: Labels, seen: Iterable[Seen], classes: tuple[str, ...]) -> dict[str, list[Any]] | None:
+    """Return the columns of the judgement table: all classes together, and each by its own."""
+    rows: list[tuple[Any, ...]] = []
+    right = given.first_label == given.true_label
+    for one in seen:
+        found = judge(one.kept, given.first_label, given.true_label, len(classes))
+        rows.append((one.epoch, ALL, found.precision, found.recall, *losses(one, right)))
+        for index, name in enumerate(classes):
+            mine = given.true_label == index
+            of_class = Seen(one.epoch, one.kept[mine], one.loss[mine])
+            told = losses(of_class, right[mine])
+            rows.append((one.epoch, name, found.precision_by_class[index], found.recall_by_class[index], *told))
+    names = ("epoch", "label", "clean_precision", "clean_recall", "loss_clean", "loss_noisy", "loss_picked")
+    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)} if rows else None

@@ -6,6 +6,7 @@ expert's. Where phase 1 made no judgement (cross-entropy) the whole training set
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from schemas.errors import NothingToDoError, listing
-from stages.report import Report, Store
+from stages.report import Array, Report, Store
 from stages.training import device as devices
 from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.inputs import Inputs
@@ -61,10 +62,11 @@ class RecalibrateInputs:
 
 @dataclass(frozen=True)
 class RecalibrateOutputs:
-    """What phase 2 leaves: the network trained in place, a row an epoch, and facts for a person."""
+    """What phase 2 leaves: the network trained in place, a row an epoch, the last epochs' weights, and facts."""
 
     network: nn.Module
     history: list[Row]
+    tail: Mapping[int, Mapping[str, Array]]
     device: str
     facts: dict[str, Any]
 
@@ -100,7 +102,7 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
         "val_macro_f1": best["val_macro_f1"],
         "val_balanced_accuracy": best["val_balanced_accuracy"],
     }
-    return RecalibrateOutputs(inputs.network, fitted.history, devices.name(device), facts)
+    return RecalibrateOutputs(inputs.network, fitted.history, fitted.tail, devices.name(device), facts)
 
 
 def trusted(

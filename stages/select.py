@@ -94,8 +94,10 @@ def run(config: SelectConfig, inputs: SelectInputs, report: Report) -> SelectOut
         cost=pl.Series(limits.cost[places]),
         unit=pl.lit(config.unit),
     )
+    by = [mixed.by.get(place, "group") for place in places.tolist()]
+    chosen = chosen.with_columns(strategy=pl.Series(by, dtype=pl.String))
     grounds = Grounds(
-        strategy=[mixed.by.get(place, "group") for place in places.tolist()],
+        strategy=by,
         loss=scores["loss"],
         probability_wrong=None if correction is None else correction.probability_wrong[pool["row"].to_numpy()][places],
         columns={name: scores[column] for name in choosers if (column := config.column(name))},

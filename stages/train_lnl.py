@@ -93,6 +93,7 @@ class TrainLnlOutputs:
         clean: columns of the clean table.
         signals: the signals table in parts, one an epoch and network, unchecked; may be gone through again.
         history: a row an epoch.
+        tail: the last epochs' weights by epoch.
         device: its name.
         facts: what a person should know.
     """
@@ -101,6 +102,7 @@ class TrainLnlOutputs:
     clean: dict[str, Any]
     signals: SignalTables
     history: list[Row]
+    tail: Mapping[int, Mapping[str, Array]]
     device: str
     facts: dict[str, Any]
 
@@ -144,7 +146,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
         "kept_share_by_class": dict(zip(inputs.classes, last["kept_share_by_class"], strict=True)) if judges else None,
     }
     signals = SignalTables(inputs.sample_ids, fitted.signals)
-    return TrainLnlOutputs(networks, clean, signals, fitted.history, devices.name(device), facts)
+    return TrainLnlOutputs(networks, clean, signals, fitted.history, fitted.tail, devices.name(device), facts)
 
 
 def _network(inputs: TrainLnlInputs, seed: int, number: int) -> nn.Module:

@@ -2,190 +2,216 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import polars as pl
 import torch
 import typer
 from numpy.typing import NDArray
 
-from alrctl import artifacts, figures, files, signals
+from alrctl import checkpoints, evaluation_files, files, validation_labels
+from alrctl.checkpoints import LAST_EPOCHS
 from alrctl.console import cell
-from alrctl.dataset import DataSet, read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target
-from alrctl.judgement import need_clean, read_clean
+from alrctl.dataset import DataSet, need_data, read_data, read_labels
+from alrctl.evaluation_files import in_words
+from alrctl.foreign_predictions import read_predictions
+from alrctl.job import Job, Outcome, Session, Summary, Target, require
+from alrctl.label_quality import need_label_quality, read_audits, read_label_quality, read_seen, read_truth
+from alrctl.matrices import read_matrix
+from alrctl.metadata import read_metadata
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Out
 from alrctl.summary import tell
-from alrctl.trained import need_trained, read_trained
-from schemas.errors import NothingToDoError, UsageError
-from schemas.judgement import JUDGEMENT
+from alrctl.trained import TrainedPaths, need_trained, read_trained
+from schemas.errors import NothingToDoError
 from schemas.labels import LABELS
-from schemas.ledger import LEDGER
-from schemas.per_class import PER_CLASS
-from schemas.predictions import PREDICTIONS
-from schemas.signals import SIGNALS
-from schemas.truth import TRUTH
 from stages import evaluate as stage
-from stages.methods.ledger import before_all
+from stages.methods.predictions import Ints, Predictions
+from stages.methods.samples import group_numbers
 from stages.training import device as devices
 from stages.training.predict import predict
 
 EXAMPLE = "alrctl evaluate work/data --checkpoint work/r1/model --split test -o work/r1/eval"
 
+Given = Annotated[
+    Path, typer.Option("--predictions", help="predictions of another program, in place of a checkpoint: CSV or parquet")
+]
 Reference = Annotated[
     Path, typer.Option("--reference", help="labels to judge by (default: those the data set came with)")
 ]
 Truth = Annotated[
     Path, typer.Option("--truth", help="true labels, where known: also judges the labels and the judged clean")
 ]
-LabelsNow = Annotated[
-    Path, typer.Option("--labels", help="with --truth: the labels to judge (default: recorded with the checkpoint)")
+LabelsNow = Annotated[Path, typer.Option("--labels", help="labels to judge (default: recorded with the checkpoint)")]
+Costs = Annotated[
+    Path, typer.Option("--costs", help="CSV: what it costs to say the column's class of a sample of the row's")
 ]
+Metadata = Annotated[Path, typer.Option("--metadata", help="table with what else is known of the samples, for --by")]
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The input files."""
+
+    samples: Path
+    classes: Path
+    trained: TrainedPaths | None
+    predictions: Path | None
+    last_epochs: Path | None
+    reference: Path
+    costs: Path | None
+    metadata: Path | None
 
 
 def evaluate(
     session: Session,
     config: stage.EvaluateConfig,
     data: Data,
-    checkpoint: CheckpointPath,
     out: Out,
+    checkpoint: CheckpointPath | None = None,
+    predictions: Given | None = None,
     reference: Reference | None = None,
     truth: Truth | None = None,
     labels: LabelsNow | None = None,
     clean: Clean | None = None,
+    costs: Costs | None = None,
+    metadata: Metadata | None = None,
 ) -> Outcome:
-    """Judge a network."""
+    """Judge a network, or what another program says."""
+    require((checkpoint is None) != (predictions is None), "give either --checkpoint or --predictions FILE")
+    require(metadata is None or bool(config.by), "--metadata: --by says which of its columns to make sub-groups of")
+    require(config.few <= config.many + 1, f"--few {config.few} is above --many {config.many}")
     job = Job(session, "evaluate", out, config)
-    paths = need_trained(job, data, checkpoint)
-    reference_path = job.need("reference", reference or data, LABELS.file_name)
-    quality_paths = _need_quality(job, paths.checkpoint, truth, labels, clean)
+    paths = _need(job, config, data, checkpoint, predictions, reference, costs, metadata)
+    judged = paths.trained.checkpoint if paths.trained is not None else None
+    label_paths = need_label_quality(job, judged, truth, labels, clean)
 
     def work(target: Target) -> Summary:
-        trained = read_trained(paths, config.device, config.precision, target.report)
-        dataset = trained.data
+        dataset = read_data(paths.samples, paths.classes)
         rows = dataset.rows(config.split)
         if not len(rows):
             raise NothingToDoError(f"the data set has no {config.split} split")
-        judged_by = read_labels(reference_path, dataset)[rows]
-        device = devices.choose(config.device)
-        used = [network.to(device) for network in trained.networks[: 1 if config.networks == "first" else None]]
-        found = predict(used, trained.inputs, torch.from_numpy(rows), device, config.precision, target.report)
-        posterior = found.posterior.numpy().astype(np.float64)
-        posterior /= posterior.sum(axis=1, keepdims=True)
-        quality = _read_quality(quality_paths, dataset)
-        index = judged_by["index"].to_numpy()
-        group = _groups(dataset, rows)
-        outputs = stage.run(config, index, posterior, group, dataset.classes.names, quality)
-        target.device = devices.name(device)
-        _write(target, config, dataset, judged_by, posterior, outputs)
+        reference_labels = read_labels(paths.reference, dataset)
+        index = reference_labels["index"].to_numpy()
+        given, last_epochs = _predictions(config, paths, dataset, rows, index[rows], target)
+        inputs = stage.EvaluateInputs(
+            predictions=given,
+            group=group_numbers(dataset.samples[rows]),
+            classes=dataset.classes.names,
+            ordered=dataset.classes.ordered,
+            training_counts=np.bincount(index[dataset.rows("train")], minlength=len(dataset.classes)),
+            costs=None if paths.costs is None else read_matrix(paths.costs, dataset.classes),
+            metadata=read_metadata(paths.metadata, config.by, dataset, rows),
+            last_epochs=last_epochs,
+            labels=read_label_quality(label_paths, dataset),
+            seen=read_seen(label_paths, dataset),
+            audits=read_audits(label_paths, dataset),
+        )
+        outputs = stage.run(config, inputs, target.report)
+        known = None if label_paths.truth is None else read_truth(label_paths.truth, dataset)["index"].to_numpy()[rows]
         summary = {
             "split": config.split,
             "samples": len(rows),
-            "judged_by": f"{reference_path.name} of {reference_path.parent.name}",
-            "intervals": f"95 %, bootstrap over {group.max() + 1:,} groups" if config.bootstrap else "none",
+            "groups": int(inputs.group.max()) + 1,
+            "judged_by": f"{paths.reference.name} of {paths.reference.parent.name}",
+            "reference_accuracy": None if known is None else float((index[rows] == known).mean()),
+            "intervals": f"95 %, bootstrap over {inputs.group.max() + 1:,} groups" if config.bootstrap else "none",
+            "validation": validation_labels.validation(label_paths, judged, dataset),
             "metrics": outputs.metrics,
+            "last_epochs": outputs.last_epochs,
+            "undefined": evaluation_files.undefined(outputs, dataset.classes.names),
             "label_quality": outputs.label_quality,
+            "estimated_noise": outputs.estimated_noise,
         }
+        evaluation_files.write(target, config, dataset, reference_labels[rows], given, outputs)
         files.write_json({**summary, "classes": list(dataset.classes.names)}, target.path("metrics.json"))
         return {**summary, "by_class": {name: list(values) for name, values in outputs.by_class.items()}}
 
     return tell(session, job.run(work), _story)
 
 
-def _need_quality(
-    job: Job, checkpoint: Path, truth: Path | None, labels: Path | None, clean: Path | None
-) -> dict[str, Path | None] | None:
-    """Record what the labels are judged by; None where no truth is given."""
-    if truth is None:
-        if labels is not None:
-            raise UsageError("--labels: is judged only with --truth")
-        return None
-    named = labels or artifacts.recorded_input(checkpoint, "labels")
-    if named is None:
-        raise UsageError("--truth: give --labels too; none are recorded with the checkpoint")
-    has_truth = artifacts.find_optional(truth, TRUTH.file_name) is not None
-    labels_path = job.need("labels", named, LABELS.file_name)
-    return {
-        "truth": job.need("truth", truth, TRUTH.file_name if has_truth else LABELS.file_name),
-        "labels": labels_path,
-        "ledger": job.want("ledger", labels_path, LEDGER.file_name),
-        "clean": need_clean(job, checkpoint, clean),
-        "signals": job.want("signals", checkpoint, SIGNALS.file_name),
-    }
-
-
-def _read_quality(paths: dict[str, Path | None] | None, dataset: DataSet) -> stage.LabelQualityInputs | None:
-    if paths is None:
-        return None
-    truth_path, labels_path, ledger_path = paths["truth"], paths["labels"], paths["ledger"]
-    signals_path = paths["signals"]
-    assert truth_path is not None and labels_path is not None
-    rows = dataset.rows("train")
-    is_truth = truth_path.name == TRUTH.file_name
-    truth = read_labels(truth_path, dataset, TRUTH if is_truth else LABELS, "true_label" if is_truth else "label")
-    now = read_labels(labels_path, dataset)
-    first = now["label"]
-    if ledger_path is not None:
-        first = before_all(now.select("sample_id", "label", "relabelled"), files.read_table(ledger_path, LEDGER))[
-            "label"
-        ]
-    judged = read_clean(paths["clean"], dataset, rows)
-    return stage.LabelQualityInputs(
-        true_label=truth["index"].to_numpy()[rows],
-        first_label=np.array(dataset.classes.indices(first.to_list(), str(labels_path)))[rows],
-        label=now["index"].to_numpy()[rows],
-        relabelled=now["relabelled"].to_numpy()[rows],
-        judged_clean=judged,
-        kept=signals.kept_by_epoch(signals_path, dataset, rows) if signals_path and (judged >= 0).any() else (),
-    )
-
-
-def _groups(dataset: DataSet, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the groups of the samples; a sample without a group is its own."""
-    named = dataset.samples.select(pl.coalesce("group_id", pl.format("alone {}", "sample_id")).alias("g"))["g"][rows]
-    return named.rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _write(
-    target: Target,
+def _need(
+    job: Job,
     config: stage.EvaluateConfig,
-    dataset: DataSet,
-    judged_by: pl.DataFrame,
-    posterior: NDArray[np.float64],
-    outputs: stage.EvaluateOutputs,
-) -> None:
-    names = np.array(dataset.classes.names)
-    predictions = judged_by.select(
-        "sample_id",
-        "label",
-        split=pl.lit(config.split),
-        predicted_label=pl.Series(names[posterior.argmax(axis=1)].tolist()),
-        posterior=pl.Series(posterior.astype(np.float32)).arr.to_list(),
+    data: Path,
+    checkpoint: Path | None,
+    predictions: Path | None,
+    reference: Path | None,
+    costs: Path | None,
+    metadata: Path | None,
+) -> _Paths:
+    """Record the input files."""
+    trained = last = given = None
+    if checkpoint is not None:
+        trained = need_trained(job, data, checkpoint)
+        samples, classes = trained.samples, trained.classes
+        last = job.want("last epochs", trained.checkpoint, LAST_EPOCHS) if config.last_epochs else None
+    else:
+        assert predictions is not None
+        samples, classes, _ = need_data(job, data, images=False)
+        given = job.need("predictions", predictions, "predictions.parquet")
+    return _Paths(
+        samples,
+        classes,
+        trained,
+        given,
+        last,
+        job.need("reference", reference or data, LABELS.file_name),
+        None if costs is None else job.need_raw("costs", costs),
+        None if metadata is None else job.need_raw("metadata", metadata),
     )
-    target.table(predictions, PREDICTIONS)
-    target.table(PER_CLASS.make(outputs.by_class), PER_CLASS)
-    if outputs.judgement is not None:
-        judgement = JUDGEMENT.make(outputs.judgement)
-        target.table(judgement, JUDGEMENT)
-        figures.save(figures.judgement(judgement), target.path("judgement"))
-    columns = {f"predicted {name}": outputs.confusion[:, index] for index, name in enumerate(names)}
-    target.csv(pl.DataFrame({"reference": list(names), **columns}), "confusion.csv")
-    figure = figures.confusion(outputs.confusion, dataset.classes.names, f"{config.split} split")
-    figures.save(figure, target.path("confusion"))
+
+
+def _predictions(
+    config: stage.EvaluateConfig,
+    paths: _Paths,
+    dataset: DataSet,
+    rows: NDArray[np.int64],
+    label: Ints,
+    target: Target,
+) -> tuple[Predictions, Iterable[tuple[int, Predictions]]]:
+    """Return what is said of the split's samples, and what the last epochs' weights say."""
+    if paths.trained is None:
+        assert paths.predictions is not None
+        return read_predictions(paths.predictions, dataset, rows, label, config.logits), ()
+    trained = read_trained(paths.trained, config.device, config.precision, target.report)
+    device = devices.choose(config.device)
+    target.device = devices.name(device)
+    networks = [network.to(device) for network in trained.networks[: 1 if config.networks == "first" else None]]
+
+    def asked() -> Predictions:
+        found = predict(networks, trained.inputs, torch.from_numpy(rows), device, config.precision, target.report)
+        posterior = found.posterior.numpy().astype(np.float64)
+        return Predictions(label, posterior / posterior.sum(axis=1, keepdims=True))
+
+    def last_epochs() -> Iterator[tuple[int, Predictions]]:
+        if paths.last_epochs is not None:
+            for epoch in checkpoints.read_epochs(paths.last_epochs, networks):
+                yield epoch, asked()
+
+    return asked(), last_epochs()
 
 
 def _story(session: Session, summary: Summary) -> None:
+    last = summary["last_epochs"]
+    shown = ["metric", "value", "95 % interval"]
     rows = [[name.replace("_", " "), cell(m["value"]), _interval(m)] for name, m in summary["metrics"].items()]
-    session.voice.table("", ["metric", "value", "95 % interval"], rows)
-    _classes(session, summary["by_class"], "", ("support", "precision", "recall", "f1", "auroc"))
+    if last is not None:
+        shown.append(f"mean of the last {len(last['epochs'])} epochs")
+        rows = [[*row, _spread(last["metrics"][name])] for row, name in zip(rows, summary["metrics"], strict=True)]
+    session.voice.table("", shown, rows)
+    session.voice.say(f"epoch chosen by: {in_words(summary)}")
+    _classes(session, summary["by_class"], "", ("support", "precision", "recall", "specificity", "f1", "auroc"))
     if summary["label_quality"]:
-        told = ("label_accuracy", "clean_precision", "clean_recall")
+        told = ("label_accuracy_before", "label_accuracy", "clean_precision", "clean_recall", "thrown_out")
         _classes(session, summary["by_class"], "labels of the training split, by class", told)
-        rows = [[name.replace("_", " "), cell(value)] for name, value in summary["label_quality"].items()]
+        rows = [[name.replace("_", " "), _told(value)] for name, value in summary["label_quality"].items()]
         session.voice.table("labels of the training split, by the truth", ["", ""], rows)
+    if summary["estimated_noise"]:
+        session.voice.say(evaluation_files.estimate_in_words(summary["estimated_noise"]))
 
 
 def _classes(session: Session, table: dict[str, list[Any]], title: str, columns: tuple[str, ...]) -> None:
@@ -193,6 +219,17 @@ def _classes(session: Session, table: dict[str, list[Any]], title: str, columns:
     shown = ["label", *(name for name in columns if any(value is not None for value in table[name]))]
     rows = [[cell(table[name][row]) for name in shown] for row in range(len(table["label"]))]
     session.voice.table(title, ["class", *(name.replace("_", " ") for name in shown[1:])], rows)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['thrown_out']:,} of {value['right']:,} right labels of '{value['label']}'"
+    return cell(value)
+
+
+def _spread(metric: dict[str, Any]) -> str:
+    spread = "" if metric["deviation"] is None else f" ± {metric['deviation']:.3f}"
+    return f"{cell(metric['mean'])}{spread}"
 
 
 def _interval(metric: dict[str, Any]) -> str:

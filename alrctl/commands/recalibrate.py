@@ -6,7 +6,7 @@ import torch
 
 from alrctl import checkpoints
 from alrctl.allocator import keep_freed_memory
-from alrctl.checkpoints import CHECKPOINT
+from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.judgement import need_clean, read_clean
@@ -64,6 +64,7 @@ def recalibrate(
             outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
+        checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 

@@ -8,7 +8,7 @@ import torch
 
 from alrctl import checkpoints, features, weights
 from alrctl.allocator import keep_freed_memory
-from alrctl.checkpoints import CHECKPOINT
+from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.options import as_command
@@ -58,6 +58,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
         target.table(CLEAN.make(outputs.clean), CLEAN)
         target.tables(outputs.signals, SIGNALS)
+        checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 

@@ -59,6 +59,10 @@ def _check(path: Path) -> bool:
         open_pack(path)
     elif path.name == checkpoints.CHECKPOINT:
         checkpoints.read(path).networks()
+    elif path.name == checkpoints.LAST_EPOCHS:
+        networks = checkpoints.read(path.with_name(checkpoints.CHECKPOINT)).networks()
+        for _ in checkpoints.read_epochs(path, networks):
+            pass  # each was held to the networks
     elif path.suffix == ".parquet":
         with files.explained_read(path, "parquet"):
             name = pl.read_parquet_metadata(path).get("alrctl.schema", path.stem)

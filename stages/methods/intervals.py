@@ -1,39 +1,118 @@
-"""Bootstrap intervals over groups: whole patients or lesions are drawn, not images (Efron and Tibshirani 1993)."""
+"""Bootstrap intervals over groups: whole patients or lesions are drawn, not images (Efron and Tibshirani 1993).
+
+Every metric is a function of sums over samples, so that a resample is a weight for each sum. Groups are first put into
+at most `_BUCKETS` buckets, by chance, and buckets are drawn: the sums of buckets are as independent as those of groups,
+so that the intervals stay right, and millions of samples cost little more than thousands.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-_BLOCK = 50  # replicates computed at a time, to bound memory
+from stages.methods import calibration, metrics
+from stages.methods.metrics import PLAIN, Yardstick
+from stages.methods.predictions import Floats, Ints, Predictions
+
+_BUCKETS = 4096
+_LEVELS = 2048  # of a posterior, past which its order is held by equal shares of the positives and of the others
+_LOOKED_AT = 200_000  # scores, by which levels are cut
+_RANKED = ("auroc", "average_precision")
 
 
-def bootstrap(
-    label: Ints, posterior: Floats, group: Ints, replicates: int, generator: np.random.Generator
-) -> dict[str, tuple[float, float]]:
-    """Return the 2.5th and 97.5th percentile of each overall metric.
+@dataclass(frozen=True)
+class Resamples:
+    """R resamples of the groups.
+
+    Attributes:
+        bucket: (N,) the bucket of each sample's group.
+        weight: (R, M) how often each bucket was drawn.
+    """
+
+    bucket: Ints
+    weight: Floats
+
+    @property
+    def buckets(self) -> int:
+        """M."""
+        return int(self.weight.shape[1])
+
+    def sums(self, values: Floats) -> Floats:
+        """Return the sum of a value over each resample, (R,), from one a sample, (N,)."""
+        return np.asarray(self.weight @ np.bincount(self.bucket, weights=values, minlength=self.buckets))
+
+    def counts(self, place: Ints, places: int, values: Floats | None = None) -> Floats:
+        """Return how many samples of each resample are in each place, (R, places), or the sum of their values."""
+        flat = np.bincount(self.bucket * places + place, weights=values, minlength=self.buckets * places)
+        return np.asarray(self.weight @ flat.reshape(self.buckets, places))
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Each metric in each resample; nan where it is undefined there.
+
+    Attributes:
+        overall: by name, (R,).
+        by_class: by name, (R, K).
+    """
+
+    overall: dict[str, Floats]
+    by_class: dict[str, Floats]
+
+
+def resamples(group: Ints, replicates: int, generator: np.random.Generator) -> Resamples:
+    """Draw groups with replacement, as many as there are.
 
     Args:
-        label: (N,) references.
-        posterior: (N, K), rows sum to 1.
         group: (N,) number of each sample's group, from 0.
-        replicates: how many resamples.
+        replicates: R.
         generator: source of randomness.
     """
     groups = int(group.max()) + 1
-    found: dict[str, list[Floats]] = {}
-    for start in range(0, replicates, _BLOCK):
-        size = min(_BLOCK, replicates - start)
-        drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=size)  # (R, G)
-        weight = drawn[:, group].astype(np.float64)  # (R, N)
-        for name, values in _weighted_metrics(label, posterior, weight).items():
-            found.setdefault(name, []).append(values)
-    return {name: _bounds(np.concatenate(values)) for name, values in found.items()}
+    bucket = group.astype(np.int64)
+    if groups > _BUCKETS:
+        bucket, groups = (generator.permutation(groups) % _BUCKETS)[group], _BUCKETS
+    drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
+    return Resamples(bucket, drawn.astype(np.float64))
 
 
-def _bounds(values: Floats) -> tuple[float, float]:
+def replicate(given: Predictions, drawn: Resamples, yardstick: Yardstick = PLAIN) -> Replicates:
+    """Return every metric of `metrics.overall` and `metrics.by_class` in each resample."""
+    classes = given.count
+    cell = given.label * classes + given.predicted
+    matrix = drawn.counts(cell, classes**2).reshape(-1, classes, classes)  # (R, K, K)
+    by_class = _of_matrix(matrix)
+    by_class |= _ranking(given, drawn)
+    present = matrix.sum(axis=2) > 0
+    total = matrix.sum(axis=(1, 2))
+    overall = {
+        "accuracy": np.trace(matrix, axis1=1, axis2=2) / total,
+        "balanced_accuracy": _mean(by_class["recall"]),
+        "macro_precision": _mean(np.where(present, np.nan_to_num(by_class["precision"]), np.nan)),
+        "macro_recall": _mean(by_class["recall"]),
+        "macro_specificity": _mean(np.where(present, by_class["specificity"], np.nan)),
+        "macro_f1": _mean(by_class["f1"]),
+        "macro_auroc": _mean(by_class["auroc"]),
+        "macro_average_precision": _mean(by_class["average_precision"]),
+        "mcc": _mcc(matrix),
+        "kappa": _kappa(matrix, 1 - np.eye(classes)),
+    }
+    if yardstick.ordered:
+        grade = np.arange(classes)
+        overall["quadratic_kappa"] = _kappa(matrix, np.subtract.outer(grade, grade).astype(np.float64) ** 2)
+    overall |= {name: drawn.sums(part) / total for name, part in metrics.parts(given, yardstick).items()}
+    if given.posterior is not None:
+        overall["expected_calibration_error"] = _calibration_error(given, drawn, total, yardstick.calibration_bins)
+    for group, members in yardstick.class_groups.items():
+        chosen = np.flatnonzero(members)
+        for name, column in metrics.OF_GROUPS.items():
+            overall[f"{group}_{name}"] = _mean(np.where(present, by_class[column], np.nan)[:, chosen])
+    return Replicates(overall, by_class)
+
+
+def bounds(values: Floats) -> tuple[float, float]:
     """Return the 2.5th and 97.5th percentile of the resamples in which a metric is defined; nan where there is none."""
     known = values[np.isfinite(values)]
     if not len(known):
@@ -42,57 +121,123 @@ def _bounds(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _weighted_metrics(label: Ints, posterior: Floats, weight: Floats) -> dict[str, Floats]:
-    """Return each metric for each row of sample weights, (R,)."""
-    classes = posterior.shape[1]
-    predicted = posterior.argmax(axis=1)
-    cell = label * classes + predicted
-    flat = np.stack([np.bincount(cell, weights=w, minlength=classes**2) for w in weight])
-    matrix = flat.reshape(-1, classes, classes)  # (R, K, K)
-    hits = np.diagonal(matrix, axis1=1, axis2=2)  # (R, K)
-    support, claimed, total = matrix.sum(axis=2), matrix.sum(axis=1), matrix.sum(axis=(1, 2))
-    present = support > 0
-    recall = np.where(present, hits / np.maximum(support, 1), np.nan)
-    precision = np.where(present, hits / np.maximum(claimed, 1), np.nan)
-    f1 = np.where(present, 2 * hits / np.maximum(support + claimed, 1), np.nan)
-    areas = np.stack([_weighted_auroc(label == k, posterior[:, k], weight) for k in range(classes)], axis=1)
-    loss = -np.log(np.clip(posterior[np.arange(len(label)), label], 1e-12, 1))
+def of_share(values: Floats, share: float, groups: int) -> tuple[float, float]:
+    """Return the interval of a share; of none or all, where every resample says the same, Clopper and Pearson's.
+
+    Args:
+        values: (R,) the share in each resample.
+        share: itself.
+        groups: in which it was seen.
+    """
+    low, high = bounds(values)
+    if groups and share in (0.0, 1.0):
+        edge = 0.025 ** (1 / groups)
+        return (edge, 1.0) if share == 1 else (0.0, 1 - edge)
+    return low, high
+
+
+def _of_matrix(matrix: Floats) -> dict[str, Floats]:
+    """Return the metrics of each class that follow from confusion matrices (R, K, K), (R, K) each."""
+    hits = np.diagonal(matrix, axis1=1, axis2=2)
+    support, claimed = matrix.sum(axis=2), matrix.sum(axis=1)
+    negatives = support.sum(axis=1, keepdims=True) - support
     return {
-        "accuracy": hits.sum(axis=1) / total,
-        "balanced_accuracy": np.nanmean(recall, axis=1),
-        "macro_precision": np.nanmean(precision, axis=1),
-        "macro_recall": np.nanmean(recall, axis=1),
-        "macro_f1": np.nanmean(f1, axis=1),
-        "macro_auroc": _nanmean_rows(areas),
-        "mcc": _mcc(hits.sum(axis=1), support, claimed, total),
-        "log_loss": weight @ loss / total,
+        "precision": _ratio(hits, claimed),
+        "recall": _ratio(hits, support),
+        "specificity": 1 - _ratio(claimed - hits, negatives),
+        "f1": np.where(support > 0, _ratio(2 * hits, support + claimed), np.nan),
     }
 
 
-def _nanmean_rows(values: Floats) -> Floats:
+def _ratio(above: Floats, below: Floats) -> Floats:
+    undefined = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    return np.asarray(np.divide(above, below, out=undefined, where=below > 0))
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over the classes in which a metric is defined, (R,), of (R, K)."""
     known = np.isfinite(values)
-    count = known.sum(axis=1)
-    total = np.where(known, values, 0).sum(axis=1)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
 
-def _mcc(hits: Floats, support: Floats, claimed: Floats, total: Floats) -> Floats:
+def _mcc(matrix: Floats) -> Floats:
     """Return Matthews' correlation of each confusion matrix (Gorodkin 2004); nan where there is but one class.
 
     Where all is said to be of one class it is 0.
     """
-    above = hits * total - (support * claimed).sum(axis=1)
+    support, claimed, total = matrix.sum(axis=2), matrix.sum(axis=1), matrix.sum(axis=(1, 2))
+    above = np.trace(matrix, axis1=1, axis2=2) * total - (support * claimed).sum(axis=1)
     below = np.sqrt((total**2 - (claimed**2).sum(axis=1)) * (total**2 - (support**2).sum(axis=1)))
     correlation = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
     return np.where((support > 0).sum(axis=1) > 1, correlation, np.nan)
 
 
-def _weighted_auroc(positive: NDArray[np.bool_], score: Floats, weight: Floats) -> Floats:
-    """Return the area under the ROC curve for each row of weights, ties counted half; nan where undefined."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
-    above = np.add.reduceat(weight[:, order] * positive[order], starts, axis=1)
-    below = np.add.reduceat(weight[:, order] * ~positive[order], starts, axis=1)
-    wins = (above * (np.cumsum(below, axis=1) - 0.5 * below)).sum(axis=1)
-    pairs = above.sum(axis=1) * below.sum(axis=1)
-    return np.asarray(np.divide(wins, pairs, out=np.full(len(weight), np.nan), where=pairs > 0))
+def _kappa(matrix: Floats, weight: Floats) -> Floats:
+    """Return Cohen's kappa of each confusion matrix, with a weight (K, K) for each disagreement (Cohen 1968)."""
+    support, claimed, total = matrix.sum(axis=2), matrix.sum(axis=1), matrix.sum(axis=(1, 2))
+    seen = (matrix * weight).sum(axis=(1, 2))
+    by_chance = np.einsum("rk,kl,rl->r", support, weight, claimed) / total
+    return 1 - _ratio(seen, by_chance)
+
+
+def _calibration_error(given: Predictions, drawn: Resamples, total: Floats, bins: int) -> Floats:
+    """Return the expected calibration error of each resample, less what resampling itself adds to it.
+
+    A resample is a noisier sample than the sample, and noise looks like miscalibration: the replicates are moved to lie
+    about the error of the sample.
+    """
+    place, confidence, right = calibration.bins_of(given, bins)
+    gap = drawn.counts(place, bins, confidence - right)
+    found = np.abs(gap).sum(axis=1) / total
+    moved = found - found.mean() + calibration.expected_error(given, bins)
+    return np.asarray(np.maximum(moved, 0.0))
+
+
+def _ranking(given: Predictions, drawn: Resamples) -> dict[str, Floats]:
+    """Return AUROC and average precision of each class in each resample, (R, K) each."""
+    found = {name: np.full((len(drawn.weight), given.count), np.nan) for name in _RANKED}
+    if given.posterior is None:
+        return found
+    weight = drawn.weight.astype(np.float32)
+    for index in range(given.count):
+        positive = given.label == index
+        if positive.any():
+            level, levels = _levels(given.posterior[:, index], positive)
+            place = (drawn.bucket * levels + level) * 2 + positive
+            flat = np.bincount(place, minlength=2 * drawn.buckets * levels).astype(np.float32)
+            seen = (weight @ flat.reshape(drawn.buckets, 2 * levels)).astype(np.float64).reshape(-1, levels, 2)
+            found["auroc"][:, index] = _auroc(seen)
+            found["average_precision"][:, index] = _average_precision(seen)
+    return found
+
+
+def _levels(score: Floats, positive: NDArray[np.bool_]) -> tuple[Ints, int]:
+    """Return the level of each score, (N,), from the highest down, and how many there are."""
+    if len(score) <= _LEVELS:
+        cuts = np.unique(score)
+    else:
+        half = np.linspace(0, 1, _LEVELS // 2)
+        cuts = np.concatenate([_quantiles(score[chosen], half) for chosen in (positive, ~positive)])
+        cuts = np.unique(np.append(cuts, score.max()))
+    return (len(cuts) - 1 - np.searchsorted(cuts, score)).astype(np.int64), len(cuts)
+
+
+def _quantiles(score: Floats, shares: Floats) -> Floats:
+    """Return quantiles that are scores themselves, of an even share of the scores where there are many."""
+    some = score[:: max(1, len(score) // _LOOKED_AT)]
+    return np.quantile(some, shares, method="lower") if len(some) else some
+
+
+def _auroc(seen: Floats) -> Floats:
+    """Return the area under the ROC curve, (R,), from counts by level, (R, L, 2); ties count half."""
+    below = seen[:, :, 0].sum(axis=1, keepdims=True) - np.cumsum(seen[:, :, 0], axis=1)
+    wins = (seen[:, :, 1] * (below + 0.5 * seen[:, :, 0])).sum(axis=1)
+    return _ratio(wins, seen[:, :, 1].sum(axis=1) * seen[:, :, 0].sum(axis=1))
+
+
+def _average_precision(seen: Floats) -> Floats:
+    """Return the average precision, (R,), from counts by level, (R, L, 2)."""
+    hits = np.cumsum(seen[:, :, 1], axis=1)
+    claimed = hits + np.cumsum(seen[:, :, 0], axis=1)
+    gained = (seen[:, :, 1] * np.nan_to_num(_ratio(hits, claimed))).sum(axis=1)
+    return _ratio(gained, hits[:, -1])

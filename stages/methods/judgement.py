@@ -33,6 +33,32 @@ class Judged:
         return min((recall for recall in self.recall_by_class if recall is not None), default=None)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What network 1 made of N samples in an epoch of phase 1.
+
+    Attributes:
+        epoch: from 0.
+        kept: (N,) whether it picked them; one not seen was not picked.
+        loss: (N,) in nats; nan where not seen.
+    """
+
+    epoch: int
+    kept: Bools
+    loss: NDArray[np.float64]
+
+
+def losses(seen: Seen, right: Bools) -> tuple[float | None, float | None, float | None]:
+    """Return the mean loss of samples whose label is right, of those where it is wrong, and of those picked."""
+    known = np.isfinite(seen.loss)
+    clean, noisy, picked = (seen.loss[which & known] for which in (right, ~right, seen.kept))
+    return _mean(clean), _mean(noisy), _mean(picked)
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
 def judge(clean: Bools, given: Ints, true: Ints, classes: int) -> Judged:
     """Judge a judgement.
 

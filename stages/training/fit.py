@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.methods import losses, metrics
+from stages.methods import losses
 from stages.methods.class_imbalance import ClassWeights
 from stages.report import Array, Report, Store
 from stages.training.device import Precision, autocast
@@ -35,6 +34,7 @@ from stages.training.predict import predict
 from stages.training.randomness import island, torch_generator
 from stages.training.signals import EpochSignals, GradientWindow
 from stages.training.state import Row, TrainingState, fill, tensors_of
+from stages.training.validation import validate
 
 _EXPLODED = 1000.0
 """Mean loss of a batch, in nats, past which no training comes back."""
@@ -58,11 +58,21 @@ class FitPlan:
     logit_adjustment: float = 0.0
     compile: bool = False
     keep_best: bool = False
+    keep_epochs: int = 0
 
     @classmethod
     def of(cls, options: TrainingOptions, device: torch.device, keep_best: bool = False) -> FitPlan:
         """Take the plan from a stage's options."""
-        names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "seed", "precision")
+        names = (
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "momentum",
+            "weight_decay",
+            "seed",
+            "precision",
+            "keep_epochs",
+        )
         more = ("class_weights", "logit_adjustment", "compile")
         return cls(**{name: getattr(options, name) for name in names + more}, device=device, keep_best=keep_best)
 
@@ -109,11 +119,13 @@ class Fitted:
         history: a row an epoch.
         signals: of each epoch what was seen of each sample, as `EpochSignals.tensors` names it; may lie on disk.
         best_epoch: the epoch whose weights the networks hold now.
+        tail: the last epochs' weights by epoch, as `tensors_of` names them; may lie on disk.
     """
 
     history: list[Row]
     signals: list[dict[str, Array]]
     best_epoch: int
+    tail: dict[int, dict[str, Array]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,9 +164,13 @@ def fit(
         for epoch in range(len(state.history), plan.epochs):
             with island(plan.seed, "epoch", epoch):
                 row = _epoch(epoch, state, run)
-            row |= _validate(state.networks, examples, plan)
+            row |= validate(
+                state.networks, examples.inputs, examples.val_rows, examples.val_labels, plan.device, plan.precision
+            )
             state.history.append(row)
             _remember_best(state, epoch, plan)
+            if epoch >= plan.epochs - plan.keep_epochs:
+                state.tail[epoch] = {name: tensor.clone() for name, tensor in tensors_of(state.networks).items()}
             state.save(rule.picker, rule.objective, store)
             seen = (epoch + 1) * len(examples.rows)
             report.progress(
@@ -170,7 +186,8 @@ def fit(
         lanes.close()
     if plan.keep_best and state.best:
         fill(state.networks, state.best)
-    return Fitted(state.history, state.signals, state.best_epoch if plan.keep_best else plan.epochs - 1)
+    kept_epoch = state.best_epoch if plan.keep_best else plan.epochs - 1
+    return Fitted(state.history, state.signals, kept_epoch, state.tail)
 
 
 def learning_rate(epoch: int, plan: FitPlan) -> float:
@@ -298,16 +315,6 @@ def _kept_by_class(kept: Tensor, examples: Examples) -> list[float | None]:
     sizes = torch.bincount(examples.labels, minlength=examples.classes)
     found = torch.bincount(examples.labels[kept], minlength=examples.classes)
     return [int(n) / int(size) if size else None for n, size in zip(found, sizes, strict=True)]
-
-
-def _validate(networks: Sequence[nn.Module], examples: Examples, plan: FitPlan) -> Row:
-    names = {"val_loss": "log_loss", "val_accuracy": "accuracy"}
-    names |= {"val_balanced_accuracy": "balanced_accuracy", "val_macro_f1": "macro_f1"}
-    if not len(examples.val_rows):
-        return dict.fromkeys(names)
-    predicted = predict(networks, examples.inputs, examples.val_rows, plan.device, plan.precision)
-    found = metrics.overall(examples.val_labels.numpy(), predicted.posterior.numpy().astype(np.float64))
-    return {name: found[metric] for name, metric in names.items()}
 
 
 def _remember_best(state: TrainingState, epoch: int, plan: FitPlan) -> None:

@@ -31,4 +31,7 @@ class TrainingOptions(BaseModel):
     device: Device = Field("auto", description="where to compute")
     precision: Precision = Field("auto", description="auto: bfloat16 where the hardware computes in it")
     compile: bool = Field(False, description="compile the networks first (torch.compile); needs a C++ compiler")
+    keep_epochs: int = Field(
+        5, ge=0, description="last epochs whose weights are kept as well, so that `evaluate` can tell their mean"
+    )
     seed: int = Field(0, ge=0, description="of weights, batches and augmentation")

@@ -29,6 +29,7 @@ class TrainingState:
         signals: tables of each finished epoch, as `EpochSignals.tensors` names them.
         best: the best epoch's weights, where they are wanted.
         best_epoch: -1 where there is none.
+        tail: the last epochs' weights by epoch.
     """
 
     networks: Sequence[nn.Module]
@@ -38,6 +39,7 @@ class TrainingState:
     signals: list[dict[str, Array]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = -1
+    tail: dict[int, dict[str, Array]] = field(default_factory=dict)
 
     def save(self, picker: Picker, objective: Objective, store: Store) -> None:
         """Keep the state; of what is large, hold only what reads it back from where it lies."""
@@ -52,9 +54,12 @@ class TrainingState:
             parts[_part(epoch, "signals")] = signals
         for epoch, gradients in self.window.entries.items():
             parts[_part(epoch, "gradients")] = gradients
+        for epoch, weights in self.tail.items():
+            parts[_part(epoch, "weights")] = weights
         facts = {"history": self.history, "best_epoch": self.best_epoch, "picker": picker.facts()}
         kept = store.save(Unfinished(len(self.history), facts, parts))
         self.signals = [dict(kept.get(_part(epoch, "signals"), tables)) for epoch, tables in enumerate(self.signals)]
+        self.tail = {epoch: dict(kept.get(_part(epoch, "weights"), found)) for epoch, found in self.tail.items()}
         for epoch in self.window.entries:
             self.window.entries[epoch] = dict(kept.get(_part(epoch, "gradients"), self.window.entries[epoch]))
 
@@ -71,6 +76,8 @@ class TrainingState:
                 self.signals.append(dict(kept.parts[name]))
             elif name.endswith("-gradients"):
                 self.window.entries[int(name.split("-")[1])] = dict(kept.parts[name])
+            elif name.endswith("-weights"):
+                self.tail[int(name.split("-")[1])] = dict(kept.parts[name])
         picker.restore(kept.facts["picker"], self.window)
 
     def finite(self) -> bool:

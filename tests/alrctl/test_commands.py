@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
-import yaml
-from PIL import Image
 
-from alrctl import __version__, figures
+from alrctl import __version__
 from alrctl.app import COMMANDS, load
 from schemas.tables import TABLES
 
@@ -223,159 +218,6 @@ def test_stale_edited_and_unfinished_are_told_apart(alrctl: Alrctl, work: Path) 
 def test_the_status_of_nothing_is_an_empty_list_and_of_nowhere_an_error(alrctl: Alrctl, tmp_path: Path) -> None:
     assert alrctl("status", tmp_path, "--json").document == {"directory": str(tmp_path), "artifacts": []}
     assert alrctl("status", tmp_path / "nothing").code == 3
-
-
-# --- report ----------------------------------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """Collects what a browser would act on, and whether each element is closed."""
-
-    VOID = frozenset({"meta", "br", "img", "link", "input", "hr"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def check_self_contained(page: Page) -> None:
-    """Hold a page to this: it loads nothing, and runs nothing."""
-    assert not page.open
-    assert not {"script", "link", "img", "iframe", "object", "embed", "form"} & set(page.tags)
-    for name, value in page.attributes:
-        assert not name.startswith("on"), f"{name}={value}"
-        if name in {"src", "href", "xlink:href", "action", "data"}:
-            assert value.startswith("#"), f"{name}={value}"
-        assert "url(http" not in value
-
-
-def test_the_page_is_whole_and_asks_nothing_of_the_network(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "deep/report.html"
-    ran = alrctl("report", finished, "-o", out, "--json")
-    assert ran.code == 0, ran.err
-    assert ran.document["summary"] == {"artifacts": 8, "evaluations": 1}
-    text = out.read_text(encoding="utf-8")
-    assert text.lower().startswith("<!doctype html>")
-    page = Page(text)
-    check_self_contained(page)
-    outside = [found for found in re.findall(r"https?://[^\s\"'<>)]+", text) if "www.w3.org" not in found]
-    assert all("matplotlib.org" in found or "purl.org" in found or "creativecommons.org" in found for found in outside)
-    for told in ("The data set has 110 images of 3 classes", "Labels were made wrong on purpose", "labels bought"):
-        assert told in page.text
-    for place in ("data", "noisy", "lnl", "r1/scores", "r1/queue", "r1/labels", "r1/model", "r1/eval"):
-        assert place in page.text
-    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
-
-
-def test_the_same_project_gives_the_same_page(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    for name in ("one.html", "two.html"):
-        assert alrctl("report", finished, "-o", tmp_path / name).code == 0
-    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
-
-
-def test_a_project_is_reported_on_before_it_is_finished(alrctl: Alrctl, work: Path) -> None:
-    shutil.rmtree(work / "r1")
-    assert alrctl("report", work, "-o", work / "report.html").code == 0
-    check_self_contained(Page((work / "report.html").read_text(encoding="utf-8")))
-
-
-EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def evil(alrctl: Alrctl, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose classes, files, answers and branch have names that a page must not act on."""
-    base = tmp_path_factory.mktemp("evil")
-    rows = ["path,label"]
-    generator = np.random.default_rng(0)
-    for number in range(60):
-        pixels = generator.integers(0, 120, (16, 16, 3), dtype=np.uint8)
-        pixels[..., number % 2] += 120
-        Image.fromarray(pixels).save(base / f"{number}.png")
-        rows.append(f'{number}.png,"{(EVIL, "=1+1")[number % 2]}"')
-    (base / "list.csv").write_text("\n".join(rows) + "\n")
-    content = {
-        "source": "list.csv",
-        "output": "<b>work",
-        "strategies": ["entropy", "random"],
-        "rounds": 1,
-        "expert": "oracle",
-        "ingest": {"image-size": 16},
-        "corrupt": {"rate": 0.3},
-        "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
-        "select": {"budget": 4, "pool": "all"},
-        "recalibrate": {"epochs": 1, "batch-size": 16},
-        "evaluate": {"bootstrap": 20},
-    }
-    (base / "pipeline.yaml").write_text(yaml.safe_dump(content))
-    ran = alrctl("run", base / "pipeline.yaml")
-    assert ran.code == 0, ran.err
-    return base / "<b>work"
-
-
-def test_names_that_look_like_html_are_text_on_the_page(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
-    ran = alrctl("report", evil, "-o", tmp_path / "report.html")
-    assert ran.code == 0, ran.err
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<img" not in text
-    page = Page(text)
-    check_self_contained(page)
-    assert EVIL in page.text, "it is shown, as text"
-    assert "b" not in page.tags
-
-
-def test_names_that_look_like_formulas_are_quoted_in_every_csv_for_people(evil: Path) -> None:
-    for path in evil.rglob("*.csv"):
-        cells = [cell.strip('"') for line in path.read_text().splitlines()[1:] for cell in line.split(",")]
-        assert not [cell for cell in cells if cell.startswith("=")], path
-    assert "'=1+1" in (evil / "noisy/transition.csv").read_text()
-
-
-def test_a_report_on_nothing_is_refused_and_writes_nothing(alrctl: Alrctl, tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "nothing"):
-        ran = alrctl("report", place, "-o", tmp_path / "report.html")
-        assert ran.code == 3
-        assert f"{place}: holds no finished artifact to report on" in ran.err
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_report_that_cannot_be_written_keeps_the_old_one(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    ran = alrctl("report", finished, "-o", tmp_path / "file/report.html")
-    assert ran.code == 2
-    assert "cannot be written (" in ran.err
-
-
-@pytest.mark.parametrize("names", [("$\\frac$", "b"), ("黒色腫", "b")])
-def test_any_class_name_can_be_drawn(names: tuple[str, str], tmp_path: Path) -> None:
-    figures.save(figures.confusion(np.eye(2, dtype=np.int64), names, "test split"), tmp_path / "confusion")
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
-
-
-def test_a_report_may_lie_at_a_place_that_looks_like_markup(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "x[/b]/r.html"
-    assert alrctl("report", finished, "-o", out).code == 0
 
 
 def test_a_foreign_manifest_json_does_not_hide_the_project(alrctl: Alrctl, work: Path) -> None:

@@ -164,6 +164,16 @@ def test_every_reader_of_an_artifact_recovers_it_first(tmp_path: Path) -> None:
     assert found.read_text() == "old"
 
 
+def test_all_outputs_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    with Workplace(tmp_path / "out", "same").opened() as place:
+        write_outputs(place.new, {"a.txt": "1", "b.safetensors": "2"})
+        (place.new / "b.safetensors").chmod(0o600)
+        place.commit()
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "plain").touch()
+    assert modes == {(tmp_path / "plain").stat().st_mode & 0o777}
+
+
 def test_what_a_person_added_to_the_directory_stays(tmp_path: Path) -> None:
     out = tmp_path / "out"
     rerun(out, {"a": "1"})

@@ -1,0 +1,148 @@
+"""Reading what the labels of the training samples are judged by: the truth, or labels looked at by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from alrctl import artifacts, files, manifest, signals
+from alrctl.dataset import DataSet, read_labels
+from alrctl.job import Job
+from alrctl.judgement import need_clean, read_clean
+from schemas.errors import UsageError
+from schemas.labels import LABELS
+from schemas.ledger import LEDGER
+from schemas.queue import QUEUE
+from schemas.signals import SIGNALS
+from schemas.truth import TRUTH
+from stages.methods.judgement import Seen
+from stages.methods.label_audit import Audit, Labels
+from stages.methods.ledger import before_all
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A queue that was answered, as a file, and how many samples its candidates were."""
+
+    path: Path
+    pool: int
+
+
+@dataclass(frozen=True)
+class LabelPaths:
+    """The files that tell of the labels; None for those that are not there."""
+
+    labels: Path | None
+    ledger: Path | None
+    truth: Path | None = None
+    clean: Path | None = None
+    signals: Path | None = None
+    queues: tuple[Queued, ...] = ()
+
+
+def need_label_quality(
+    job: Job, checkpoint: Path | None, truth: Path | None, labels: Path | None, clean: Path | None
+) -> LabelPaths:
+    """Record the files that tell of the labels as inputs of a stage.
+
+    Raises:
+        UsageError: the truth is given, and which labels to judge is not to be found out.
+    """
+    named = labels or (None if checkpoint is None else artifacts.recorded_input(checkpoint, "labels"))
+    if truth is not None and named is None:
+        raise UsageError("--truth: give --labels too; none are recorded with the checkpoint")
+    if named is None:
+        return LabelPaths(None, None)
+    labels_path = job.need("labels", named, LABELS.file_name)
+    ledger = job.want("ledger", labels_path, LEDGER.file_name)
+    queues = tuple(_queues(job, labels_path)) if ledger is not None else ()
+    if truth is None:
+        return LabelPaths(labels_path, ledger, queues=queues)
+    has_truth = artifacts.find_optional(truth, TRUTH.file_name) is not None
+    truth_path = job.need("truth", truth, TRUTH.file_name if has_truth else LABELS.file_name)
+    judged = clean or checkpoint
+    return LabelPaths(
+        labels_path,
+        ledger,
+        truth_path,
+        None if judged is None else need_clean(job, judged, clean),
+        None if checkpoint is None else job.want("signals", checkpoint, SIGNALS.file_name),
+        queues,
+    )
+
+
+def _queues(job: Job, labels: Path) -> Iterable[Queued]:
+    """Give the queues that were answered, the last one first, as far as they are recorded and still there."""
+    place: Path | None = labels
+    seen: set[Path] = set()
+    while place is not None and place not in seen:
+        seen.add(place)
+        queue = artifacts.recorded_input(place, "queue")
+        if queue is not None:
+            made = manifest.read(queue.parent)
+            if made is not None and made.stage == "select":
+                path = job.need(f"queue {len(seen)}", queue, QUEUE.file_name)
+                yield Queued(path, int(made.summary["pool"]))
+        place = artifacts.recorded_input(place, "labels")
+
+
+def read_truth(path: Path, data: DataSet) -> pl.DataFrame:
+    """Return the true labels, a row a sample of the data set, with their class index in column `index`."""
+    is_truth = path.name == TRUTH.file_name
+    return read_labels(path, data, TRUTH if is_truth else LABELS, "true_label" if is_truth else "label")
+
+
+def read_label_quality(paths: LabelPaths, data: DataSet) -> Labels | None:
+    """Return the labels of the training samples and the truth; None where it is not given."""
+    if paths.truth is None or paths.labels is None:
+        return None
+    rows = data.rows("train")
+    now, first = _now_and_first(paths, data)
+    return Labels(
+        true_label=read_truth(paths.truth, data)["index"].to_numpy()[rows],
+        first_label=first[rows],
+        label=now["index"].to_numpy()[rows],
+        relabelled=now["relabelled"].to_numpy()[rows],
+        judged_clean=read_clean(paths.clean, data, rows),
+    )
+
+
+def read_seen(paths: LabelPaths, data: DataSet) -> Iterable[Seen]:
+    """Give what phase 1 saw of the training samples, epoch by epoch; nothing where it judged none."""
+    rows = data.rows("train")
+    if paths.signals is None or not (read_clean(paths.clean, data, rows) >= 0).any():
+        return ()
+    return signals.by_epoch(paths.signals, data, rows)
+
+
+def read_audits(paths: LabelPaths, data: DataSet) -> list[Audit]:
+    """Return the labels that were drawn at random and looked at, an audit a round."""
+    if paths.labels is None or not paths.queues:
+        return []
+    now, first = _now_and_first(paths, data)
+    labels = pl.DataFrame(
+        {"sample_id": now["sample_id"], "relabelled": now["relabelled"], "wrong": now["index"].to_numpy() != first}
+    )
+    audits = []
+    for number, queued in enumerate(reversed(paths.queues), 1):
+        drawn = files.read_table(queued.path, QUEUE).filter(pl.col("strategy") == "random").select("sample_id")
+        looked_at = drawn.join(labels.filter("relabelled"), on="sample_id", how="inner")
+        if looked_at.height:
+            audits.append(Audit(number, looked_at["wrong"].to_numpy(), queued.pool, len(data.rows("train"))))
+    return audits
+
+
+def _now_and_first(paths: LabelPaths, data: DataSet) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Return the labels as they are, and the class index that each sample first bore."""
+    assert paths.labels is not None
+    now = read_labels(paths.labels, data)
+    if paths.ledger is None:
+        return now, now["index"].to_numpy()
+    known = now.select("sample_id", "label", "relabelled")
+    first = before_all(known, files.read_table(paths.ledger, LEDGER))["label"]
+    return now, np.array(data.classes.indices(first.to_list(), str(paths.labels)), dtype=np.int64)

@@ -1,0 +1,64 @@
+"""What else is known of samples: columns of a table that somebody keeps beside the images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from alrctl import files
+from alrctl.dataset import DataSet
+from schemas.errors import MismatchError, UsageError, listing, nearest
+
+
+def read_metadata(
+    path: Path | None, names: tuple[str, ...], data: DataSet, rows: NDArray[np.int64]
+) -> dict[str, pl.Series]:
+    """Return columns of the metadata, or of the samples table, for the samples of `rows`, (N,) each.
+
+    The samples' ids stand in column `sample_id`, else in the first column that holds all of them.
+
+    Raises:
+        UsageError: no such column.
+        MismatchError: no column holds the samples' ids, or one stands twice.
+    """
+    if not names:
+        return {}
+    samples = data.samples[rows]
+    table, known = samples, [*samples.columns]
+    if path is not None:
+        found = _read(path)
+        table = _matched(found, samples, path)
+        known = [*found.columns, *known]
+    for name in names:
+        if name not in table.columns:
+            hint = "" if path is not None else "; --metadata names a table that has it"
+            raise UsageError(f"--by: no column '{name}'{nearest(name, known)}{hint}")
+    return {name: table[name] for name in names}
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.suffix.lower() == ".parquet":
+        with files.explained_read(path, "parquet"):
+            return pl.read_parquet(path)
+    return files.read_csv(path)
+
+
+def _matched(found: pl.DataFrame, samples: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Return the metadata's columns beside those of the samples, a row a sample."""
+    ids = samples["sample_id"]
+    candidates = ["sample_id"] if "sample_id" in found.columns else found.columns
+    key = next((name for name in candidates if ids.is_in(found[name].cast(pl.String).implode()).all()), None)
+    if key is None:
+        if candidates == ["sample_id"]:
+            absent = ids.filter(~ids.is_in(found["sample_id"].cast(pl.String).implode()))
+            raise MismatchError(f"{path}: lacks {len(absent):,} samples of the split (first: '{absent[0]}')")
+        raise MismatchError(f"{path}: no column holds the ids of the split's samples (found: {listing(found.columns)})")
+    told = found.with_columns(pl.col(key).cast(pl.String)).filter(pl.col(key).is_in(ids.implode()))
+    if told[key].n_unique() < told.height:
+        twice = told.filter(pl.col(key).is_duplicated())[key][0]
+        raise MismatchError(f"{path}: '{twice}' stands twice in column '{key}'")
+    own = [name for name in samples.columns if name == "sample_id" or name not in told.columns]
+    return samples.select(own).join(told, left_on="sample_id", right_on=key, how="left", maintain_order="left")

@@ -1,0 +1,85 @@
+"""The data set, and how wrong its labels are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from alrctl import figures, files
+from alrctl.console import cell
+from alrctl.evaluation_files import estimate_in_words
+from alrctl.page.parts import Drawing, Section, Table, slug
+from alrctl.page.project import Project
+from alrctl.project import Artifact
+
+
+def data_set(projects: Sequence[Project]) -> list[Section]:
+    """Return a section for each data set: images by class and split."""
+    sections = []
+    for project in projects:
+        for one in project.of_stage("ingest"):
+            told = one.manifest.summary
+            splits = told["by_split"]
+            rows = [[name, *(cell(counts[name]) for counts in splits.values())] for name in next(iter(splits.values()))]
+            most, least = max(splits["train"].values()), min(splits["train"].values())
+            text = [
+                f"{told['samples']:,} images of {told['classes']} classes"
+                + (f" and {told['groups']:,} groups (patients or lesions)" if told["groups"] else "")
+                + (
+                    f"; the largest class has {most / least:.0f} times the training images of the smallest."
+                    if least
+                    else "."
+                )
+            ]
+            name = project.called("data set")
+            drawing = Drawing(slug(f"{name} classes"), figures.class_counts(splits), "images by class and split")
+            table = Table(["class", *splits], rows, "images by class and split", folded=True)
+            sections.append(Section(_title("Data set", project), text, [drawing], [table]))
+    return sections
+
+
+def noise(projects: Sequence[Project]) -> list[Section]:
+    """Return a section a project on the labels: by the truth, by what was made wrong on purpose, or estimated."""
+    sections = []
+    for project in projects:
+        text, drawings, tables = [], [], []
+        for one in project.of_stage("corrupt"):
+            told = one.manifest.summary
+            rate = told["realised_rate"]
+            text.append(f"Labels were made wrong on purpose, for an experiment: {rate:.1%} of those touched.")
+            rows = [[name, cell(value)] for name, value in told["realised_rate_by_class"].items()]
+            tables.append(Table(["class", "share made wrong"], rows, "made wrong on purpose", folded=True))
+        for number, (branch, judged) in enumerate(project.branches().items()):
+            last, name = judged[-1], project.called(branch)
+            if last.summary["estimated_noise"]:
+                text.append(f"{name}: {estimate_in_words(last.summary['estimated_noise'])}")
+            if number == 0:  # before anybody looked all branches had the same labels
+                drawings += _transition(last.artifact, "before", project.called("labels before anybody looked"))
+            drawings += _transition(last.artifact, "after", f"{name}: labels now")
+        if text or drawings:
+            sections.append(Section(_title("Label noise", project), text, drawings, tables))
+    return sections
+
+
+def _transition(one: Artifact, when: str, caption: str) -> list[Drawing]:
+    """Return which labels the true classes bear, where the truth was given."""
+    path = one.path / f"transition_{when}.csv"
+    if not path.is_file():
+        return []
+    classes, matrix = _read(path)
+    return [Drawing(slug(caption), figures.transition(matrix, classes, ""), caption)]
+
+
+def _read(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the classes and the matrix (K, K) of a CSV that `evaluate` wrote."""
+    table = files.read_csv(path)
+    counts = table.select(pl.exclude(table.columns[0]).cast(pl.Int64)).to_numpy()
+    return tuple(table[table.columns[0]].to_list()), counts
+
+
+def _title(words: str, project: Project) -> str:
+    return f"{words}: {project.name}" if project.name else words
