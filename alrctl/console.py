@@ -15,6 +15,8 @@ from rich.progress import Task as ProgressTask
 from rich.table import Table
 from rich.text import Text
 
+from alrctl.tracking import Tracker, scalars
+
 
 class _Rate(TextColumn):
     """Units a second."""
@@ -65,7 +67,13 @@ class Voice:
 
 
 class LiveReport:
-    """A stage's report, shown as a bar where stderr is a terminal; warnings are kept for the manifest."""
+    """A stage's report, shown as a bar where stderr is a terminal; warnings are kept for the manifest.
+
+    Attributes:
+        warnings: told so far.
+        tracker: takes what is measured, where one is asked for.
+        classes: names in order, for figures by class.
+    """
 
     def __init__(self, voice: Voice, name: str) -> None:
         self._voice = voice
@@ -73,6 +81,8 @@ class LiveReport:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self.warnings: list[str] = []
+        self.tracker: Tracker | None = None
+        self.classes: Sequence[str] = ()
 
     def progress(self, done: int, total: int, text: str = "", unit: str = "") -> None:
         """Move the bar."""
@@ -87,6 +97,11 @@ class LiveReport:
         if text not in self.warnings:
             self.warnings.append(text)
             self._voice.warn(text)
+
+    def measured(self, values: Mapping[str, Any], step: int) -> None:
+        """Hand figures on to the tracker."""
+        if self.tracker is not None:
+            self.tracker.log(scalars(values, self.classes), step)
 
     @contextmanager
     def shown(self) -> Iterator[LiveReport]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel
+from rich.markup import escape
 
-from alrctl import __version__, artifacts, files, manifest
+from alrctl import __version__, artifacts, files, manifest, tracking
 from alrctl.console import LiveReport, Voice
 from alrctl.workplace import Workplace, check_edits, check_free, recover
 from schemas.contract import Contract
@@ -36,6 +39,7 @@ class Session:
     dry_run: bool = False
     allow_stale: bool = False
     command: tuple[str, ...] = ()
+    track: tracking.Tracking | None = None
 
 
 @dataclass(frozen=True)
@@ -157,14 +161,16 @@ class Job:
                 f"run '{found.stage}' again, or use --allow-stale"
             )
 
-    def run(self, work: Callable[[Target], Summary], preview: Preview | None = None) -> Outcome:
+    def run(self, work: Callable[[Target], Summary], preview: Preview | None = None, tracked: bool = False) -> Outcome:
         """Do the work and put the outputs in place, or say that nothing has to be done.
 
         Args:
             work: computes and writes.
             preview: computes without writing, for a dry run that shows what would come of it.
+            tracked: whether what is measured may be followed, where `--track` asks for it.
 
         Raises:
+            UsageError: the tracker cannot be begun.
             MismatchError: a file in the output directory was edited, and `--force` was not given.
         """
         found = manifest.read(self.out)
@@ -178,13 +184,37 @@ class Job:
         report = LiveReport(self.session.voice, self.stage)
         for text in self._early:
             report.warn(text)
-        with Workplace(self.out, self.identity()).opened() as workplace, report.shown():
+        place = Workplace(self.out, self.identity())
+        with place.opened() as workplace, self._followed(workplace, report, tracked), report.shown():
             target = Target(workplace, report)
             with files.explained_write(self.out):
                 summary = work(target)
                 self._write_manifest(target, summary, started)
             workplace.commit()
         return Outcome(self.stage, "done", self.out, summary, tuple(report.warnings))
+
+    @contextmanager
+    def _followed(self, workplace: Workplace, report: LiveReport, tracked: bool) -> Iterator[None]:
+        """Let a tracker follow what is measured, where one is asked for, and say where to look."""
+        asked = self.session.track
+        if asked is None or not tracked:
+            yield
+            return
+        project, out = asked.project or self._project(), self.out.resolve()
+        name = out.relative_to(project).as_posix() if out.is_relative_to(project) else out.name
+        command = shlex.join(self.session.command)
+        notes = {"version": __version__, "command": command, "out": str(out), "identity": self.identity()}
+        run = tracking.Run(workplace.token(), self.stage, name, project, self.options, notes)
+        with tracking.following(asked, run, self.session.voice.warn) as report.tracker:
+            self.session.voice.say(f"  followed by: {escape(report.tracker.look)}")
+            yield
+
+    def _project(self) -> Path:
+        """Return the directory that holds the data set, if the output lies below it too; else that of the output."""
+        out = self.out.resolve()
+        holds_data = Path(os.path.normpath(out / self._inputs["samples"].path)).parent.parent
+        is_project = out.is_relative_to(holds_data) and holds_data != holds_data.parent
+        return holds_data if is_project else out.parent
 
     def _foreseen(self, found: manifest.Manifest | None, preview: Preview | None) -> Outcome:
         """Say why the stage would run and, where it can be known beforehand, what would come of it."""
@@ -267,8 +297,9 @@ def _stamp(moment: datetime) -> str:
 
 
 def command_line() -> tuple[str, ...]:
-    """Return the command as it was typed."""
-    return ("alrctl", *sys.argv[1:]) if os.path.basename(sys.argv[0]) != "-c" else ("alrctl",)
+    """Return the command as it was typed, but for passwords."""
+    typed = sys.argv[1:] if os.path.basename(sys.argv[0]) != "-c" else []
+    return ("alrctl", *map(tracking.without_password, typed))
 
 
 def require(condition: bool, text: str) -> None:

@@ -20,7 +20,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from alrctl import files
+from alrctl import files, tracking
 from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
 from schemas.errors import AlrctlError, DataError, UsageError, nearest
@@ -52,6 +52,19 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "track": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--track",
+                help="show what is measured, live, in another program: tensorboard or mlflow, or with a place of its "
+                "own: tensorboard:DIR, mlflow:FILE.db, mlflow:http://SERVER",
+                metavar="NAME[:PLACE]",
+                rich_help_panel="Run",
+            ),
+        ],
+        None,
+    ),
     "as_json": (Annotated[bool, typer.Option("--json", help="print one JSON document", rich_help_panel="Run")], False),
     "debug": (
         Annotated[bool, typer.Option("--debug", help="show the traceback of an error", rich_help_panel="Run")],
@@ -72,13 +85,16 @@ class _Place:
     is_list: bool
 
 
-def as_command(function: Command, config: type[BaseModel] | None = None, plain: bool = False) -> Callable[..., None]:
+def as_command(
+    function: Command, config: type[BaseModel] | None = None, plain: bool = False, tracked: bool = False
+) -> Callable[..., None]:
     """Return what Typer registers for `function(session, [config,] **places)`.
 
     Args:
         function: reads, computes and writes; returns how it ended, or None if it has printed what it had to say.
         config: the stage's options.
         plain: for commands that write no artifact: without the flags of a stage's run.
+        tracked: for commands that measure something that can be followed: with `--track`.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     skipped = {"session", "config", "return"}
@@ -87,15 +103,18 @@ def as_command(function: Command, config: type[BaseModel] | None = None, plain: 
     annotations: dict[str, tuple[Any, Any]] = {p.name: (_optional(hints[p.name], p), None) for p in places}
     if config is not None:
         annotations |= {name: (_option(name, info), None) for name, info in config.model_fields.items()}
-    annotations |= {name: value for name, value in _COMMON.items() if not plain or name in {"as_json", "debug"}}
+    shared = {"as_json", "debug"} if plain else _COMMON.keys() - (set() if tracked else {"track"})
+    annotations |= {name: value for name, value in _COMMON.items() if name in shared}
 
     def command(**given: Any) -> None:
         common = {name: given.pop(name, default) for name, (_, default) in _COMMON.items()}
         voice = Voice(common["as_json"])
         with reported(voice, common["debug"]):
             from_file = _read_config(common["config_file"])
-            arguments = _merge(places, config, given, from_file, common["config_file"])
-            session = Session(voice, common["force"], common["dry_run"], common["allow_stale"], command_line())
+            track, problems = _read_track(common["track"])
+            arguments = _merge(places, config, given, from_file, common["config_file"], problems)
+            flags = (common["force"], common["dry_run"], common["allow_stale"])
+            session = Session(voice, *flags, command_line(), track)
             outcome = function(session, **arguments)
             if outcome is not None:
                 voice.document(outcome.document())
@@ -212,19 +231,28 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     return {str(name).replace("-", "_"): value for name, value in content.items()}
 
 
+def _read_track(spec: str | None) -> tuple[tracking.Tracking | None, list[str]]:
+    """Return what `--track` asks for, and what is wrong with it."""
+    try:
+        return None if spec is None else tracking.parse(spec), []
+    except UsageError as error:
+        return None, [str(error)]
+
+
 def _merge(
     places: list[_Place],
     config: type[BaseModel] | None,
     given: Mapping[str, Any],
     from_file: Mapping[str, Any],
     source: Path | None,
+    found: list[str],
 ) -> dict[str, Any]:
-    """Return the function's arguments, every problem of flags and file told at once.
+    """Return the function's arguments, every problem of flags and file told at once, after those found before.
 
     Raises:
         UsageError: unknown names, bad or missing values.
     """
-    problems = []
+    problems = list(found)
     known = [place.name for place in places] + (list(config.model_fields) if config else [])
     for name in from_file:
         if name not in known:

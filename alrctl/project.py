@@ -102,6 +102,20 @@ def _bought(trained: Artifact, by_path: dict[Path, Artifact]) -> int:
     return int(told.get("labels_bought") or trained.manifest.summary.get("relabelled") or 0)
 
 
+def bought_for(directory: Path) -> int:
+    """Return the labels bought for the network in a directory; 0 where none are recorded."""
+    trained = _artifact(directory)
+    source = None if trained is None else trained.input_directory("labels")
+    labels = None if source is None else _artifact(source)
+    known = {} if labels is None else {labels.path.resolve(): labels}
+    return 0 if trained is None else _bought(trained, known)
+
+
+def _artifact(directory: Path) -> Artifact | None:
+    found = manifest.read(directory)
+    return None if found is None else Artifact(directory, found)
+
+
 def rarest_class(root: Path) -> str | None:
     """Return the class with fewest training samples, as `ingest` counted them."""
     for artifact in scan(root):

@@ -4,6 +4,7 @@ Beside `DIR` lies, while a stage works, the hidden folder `.DIR.alrctl`:
 
     lock        held by the running process
     identity    of the run whose unfinished state is kept (its options and inputs, hashed)
+    token       of the run that trackers follow, so that a killed one goes on there as one
     state/      what a killed training needs to go on
     new/        the outputs being written; `manifest.json` comes last
     old/        the former directory, for the moment between two renames
@@ -19,6 +20,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -94,6 +96,7 @@ class Workplace:
         self.root = beside(directory)
         self.new = self.root / "new"
         self.state = self.root / "state"
+        self._token = self.root / "token"
         self._identity = identity
 
     @contextmanager
@@ -130,8 +133,16 @@ class Workplace:
             shutil.rmtree(self.root / "old", ignore_errors=True)
             if not note.is_file() or note.read_text() != self._identity:
                 shutil.rmtree(self.state, ignore_errors=True)
+                self._token.unlink(missing_ok=True)
                 note.write_text(self._identity)
             self.new.mkdir()
+
+    def token(self) -> str:
+        """Return what names this run: the same where a killed run goes on, another for every other run."""
+        with files.explained_write(self.directory):
+            if not self._token.is_file() or not self._token.read_text():
+                self._token.write_text(uuid4().hex)
+            return self._token.read_text()
 
     def _leave(self) -> None:
         _put_right(self.directory, self.root)  # an interruption between the two renames
@@ -148,6 +159,7 @@ class Workplace:
             if self.directory.exists():
                 os.rename(self.directory, self.root / "old")
             os.rename(self.new, self.directory)
+            self._token.unlink(missing_ok=True)
             shutil.rmtree(self.root / "old", ignore_errors=True)
             shutil.rmtree(self.state, ignore_errors=True)
 

@@ -36,6 +36,14 @@ class Report(Protocol):
     def warn(self, text: str) -> None:
         """Say something that must not be missed; it is also kept in the manifest."""
 
+    def measured(self, values: Mapping[str, Any], step: int) -> None:
+        """Tell figures for those who follow the run.
+
+        Args:
+            values: a number each, or a list with one a class; None where unknown.
+            step: what they are drawn over, such as the epoch.
+        """
+
 
 @dataclass(frozen=True)
 class Unfinished:
@@ -84,6 +92,9 @@ class SilentReport:
         """Say nothing."""
 
     def warn(self, text: str) -> None:
+        """Say nothing."""
+
+    def measured(self, values: Mapping[str, Any], step: int) -> None:
         """Say nothing."""
 
 

@@ -24,6 +24,7 @@ from alrctl.matrices import read_matrix
 from alrctl.metadata import read_metadata
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Out
+from alrctl.project import bought_for
 from alrctl.summary import tell
 from alrctl.trained import TrainedPaths, need_trained, read_trained
 from schemas.errors import NothingToDoError
@@ -128,9 +129,10 @@ def evaluate(
         }
         evaluation_files.write(target, config, dataset, reference_labels[rows], given, outputs)
         files.write_json({**summary, "classes": list(dataset.classes.names)}, target.path("metrics.json"))
+        _tell(target, config.split, outputs, paths.checkpoint.parent)
         return {**summary, "by_class": {name: list(values) for name, values in outputs.by_class.items()}}
 
-    return tell(session, job.run(work), _story)
+    return tell(session, job.run(work, tracked=True), _story)
 
 
 def _need(
@@ -195,6 +197,15 @@ def _predictions(
     return asked(), last_epochs()
 
 
+def _tell(target: Target, split: str, outputs: stage.EvaluateOutputs, trained: Path) -> None:
+    """Tell every figure, overall and by class, over the labels bought for the network."""
+    overall = {name: metric["value"] for name, metric in outputs.metrics.items()}
+    by_class = {name: list(values) for name, values in outputs.by_class.items() if name != "label"}
+    told = {f"{split}/{name}": value for name, value in {**overall, **by_class}.items()}
+    target.report.classes = outputs.by_class["label"]
+    target.report.measured(told, bought_for(trained))
+
+
 def _story(session: Session, summary: Summary) -> None:
     last = summary["last_epochs"]
     shown = ["metric", "value", "95 % interval"]
@@ -236,4 +247,4 @@ def _interval(metric: dict[str, Any]) -> str:
     return "-" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
 
 
-COMMAND = as_command(evaluate, stage.EvaluateConfig)
+COMMAND = as_command(evaluate, stage.EvaluateConfig, tracked=True)

@@ -44,6 +44,7 @@ def recalibrate(
         keep_freed_memory()
         trained = read_trained(paths, config.device, config.precision, target.report, config.augmentation)
         dataset = trained.data
+        target.report.classes = dataset.classes.names
         table = read_labels(labels_path, dataset)
         index = torch.from_numpy(table["index"].to_numpy().copy())
         train, val = dataset.rows("train"), dataset.rows("val")
@@ -68,7 +69,7 @@ def recalibrate(
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
-    return tell(session, job.run(work), by_class("trusted samples", "trusted_by_class"))
+    return tell(session, job.run(work, tracked=True), by_class("trusted samples", "trusted_by_class"))
 
 
-COMMAND = as_command(recalibrate, stage.RecalibrateConfig)
+COMMAND = as_command(recalibrate, stage.RecalibrateConfig, tracked=True)

@@ -33,7 +33,8 @@ def run(
 
 def execute(session: Session, pipeline: Pipeline) -> Outcome:
     """Carry out every step that is not up to date; stop where an expert's answers are awaited."""
-    quiet = replace(session, voice=Voice(quiet=True))
+    track = None if session.track is None else replace(session.track, project=pipeline.output.resolve())
+    quiet = replace(session, voice=Voice(quiet=True), track=track)
     steps = pipelines.plan(pipeline)
     statuses: dict[str, str] = {}
     waiting: Path | None = None
@@ -120,4 +121,4 @@ def _tell(session: Session, pipeline: Pipeline, rows: list[dict[str, Any]], wait
         )
 
 
-COMMAND = as_command(run)
+COMMAND = as_command(run, tracked=True)

@@ -38,6 +38,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
     def work(target: Target) -> Summary:
         keep_freed_memory()
         dataset = read_data(samples, classes)
+        target.report.classes = dataset.classes.names
         assert pack is not None
         spec = _spec(config, read_images(pack, dataset).shape[1])
         backbone = _backbone(config, spec, target)
@@ -62,7 +63,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
-    return tell(session, job.run(work), by_class("share judged clean", "kept_share_by_class"))
+    return tell(session, job.run(work, tracked=True), by_class("share judged clean", "kept_share_by_class"))
 
 
 def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
@@ -120,4 +121,4 @@ def _inputs(
     )
 
 
-COMMAND = as_command(train_lnl, stage.TrainLnlConfig)
+COMMAND = as_command(train_lnl, stage.TrainLnlConfig, tracked=True)

@@ -156,6 +156,8 @@ def fit(
     kept = store.load()
     if kept is not None:
         state.restore(kept, rule.picker, rule.objective)
+        for row in state.history:  # those who follow may have missed some
+            _tell(row, report)
     balance = Balance(examples.labels, examples.classes, plan.class_weights, plan.logit_adjustment, plan.device)
     forward = [torch.compile(network) if plan.compile else network for network in state.networks]
     lanes = Lanes(state.networks, examples.inputs.batch(examples.rows[:2], None), plan.compile)
@@ -172,6 +174,7 @@ def fit(
             if epoch >= plan.epochs - plan.keep_epochs:
                 state.tail[epoch] = {name: tensor.clone() for name, tensor in tensors_of(state.networks).items()}
             state.save(rule.picker, rule.objective, store)
+            _tell(row, report)
             seen = (epoch + 1) * len(examples.rows)
             report.progress(
                 seen, plan.epochs * len(examples.rows), _told(epoch, row["train_loss"], state, plan), "images"
@@ -326,6 +329,11 @@ def _remember_best(state: TrainingState, epoch: int, plan: FitPlan) -> None:
     if before is None or now is None or now > before:
         state.best = {name: tensor.clone() for name, tensor in tensors_of(state.networks).items()}
         state.best_epoch = epoch
+
+
+def _tell(row: Row, report: Report) -> None:
+    """Tell an epoch's row of the history, once it is sure to stay."""
+    report.measured({name: value for name, value in row.items() if name != "epoch"}, row["epoch"])
 
 
 def _told(epoch: int, loss: float, state: TrainingState, plan: FitPlan) -> str:

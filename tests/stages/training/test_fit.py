@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,6 +214,24 @@ def test_going_on_after_any_epoch_keeps_the_same_best_epoch() -> None:
         assert resumed.best_epoch == whole.best_epoch
         assert resumed.history == whole.history
         assert same_tensors(again, networks)
+
+
+def test_each_epoch_is_told_to_those_who_follow_once_it_is_saved_and_again_on_going_on() -> None:
+    class Following(SilentReport):
+        def __init__(self, store: Kept) -> None:
+            self.store = store
+            self.told: list[tuple[dict[str, Any], int]] = []
+
+        def measured(self, values: Mapping[str, Any], step: int) -> None:
+            self.told.append(({"epoch": step, **values}, len(self.store.states)))
+
+    whole, rest = Following(Kept()), Following(Kept())
+    rule = Rule(PickAll(), Memoryless())
+    history = fit(heads(1), examples(), rule, plan(epochs=3), whole, whole.store).history
+    assert whole.told == [(row, epoch + 1) for epoch, row in enumerate(history)]
+    rest.store.start = whole.store.states[1]
+    fit(heads(1), examples(), rule, plan(epochs=3), rest, rest.store)
+    assert rest.told == [(row, saved) for row, saved in zip(history, (0, 0, 1), strict=True)]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
