@@ -165,7 +165,8 @@ class Workplace:
 
     def _share(self) -> None:
         """Let whoever may read the manifest read all outputs: safetensors writes files that only their owner may."""
-        mode = (self.new / manifest.MANIFEST).stat().st_mode
+        written = self.new / manifest.MANIFEST
+        mode = written.stat().st_mode if written.is_file() else 0o644
         for path in self.new.iterdir():
             if path.is_file() and not path.is_symlink():
                 path.chmod(mode)

@@ -129,7 +129,7 @@ def evaluate(
         }
         evaluation_files.write(target, config, dataset, reference_labels[rows], given, outputs)
         files.write_json({**summary, "classes": list(dataset.classes.names)}, target.path("metrics.json"))
-        _tell(target, config.split, outputs, paths.checkpoint.parent)
+        _tell(target, config.split, outputs, judged)
         return {**summary, "by_class": {name: list(values) for name, values in outputs.by_class.items()}}
 
     return tell(session, job.run(work, tracked=True), _story)
@@ -197,13 +197,18 @@ def _predictions(
     return asked(), last_epochs()
 
 
-def _tell(target: Target, split: str, outputs: stage.EvaluateOutputs, trained: Path) -> None:
+def _tell(target: Target, split: str, outputs: stage.EvaluateOutputs, checkpoint: Path | None) -> None:
     """Tell every figure, overall and by class, over the labels bought for the network."""
     overall = {name: metric["value"] for name, metric in outputs.metrics.items()}
-    by_class = {name: list(values) for name, values in outputs.by_class.items() if name != "label"}
-    told = {f"{split}/{name}": value for name, value in {**overall, **by_class}.items()}
+    last = {} if outputs.last_epochs is None else outputs.last_epochs["metrics"]
+    means = {f"last_epochs/{name}": metric["mean"] for name, metric in last.items()}
+    words = {"label", "class_group"}
+    by_class = {name: list(values) for name, values in outputs.by_class.items() if name not in words}
+    told = {f"{split}/{name}": value for name, value in {**overall, **means, **by_class}.items()}
+    quality = {name: value for name, value in (outputs.label_quality or {}).items() if not isinstance(value, dict)}
+    told |= {f"labels/{name}": value for name, value in quality.items()}
     target.report.classes = outputs.by_class["label"]
-    target.report.measured(told, bought_for(trained))
+    target.report.measured(told, 0 if checkpoint is None else bought_for(checkpoint.parent))
 
 
 def _story(session: Session, summary: Summary) -> None:

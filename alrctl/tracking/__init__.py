@@ -31,6 +31,7 @@ ENTRY_POINTS = "alrctl.trackers"
 Ended = Literal["finished", "failed", "killed"]
 """How a run ended; one that was killed may go on."""
 
+_MOST_CELLS = 400
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*(?=@)")
 
 
@@ -146,13 +147,21 @@ def scalars(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, floa
     """Return figures under names that every tracker takes; of a list, that of class C of `name` is `name/C`.
 
     Args:
-        values: a figure each, or a list with one a class; what is None is unknown, and left out.
+        values: a figure each, or a list with one a class, or a matrix of classes row by row (told as `name/ROW/COLUMN`
+            where it is not too large to be looked at); what is None is unknown, and left out.
         classes: names in order.
     """
     flat: dict[str, float] = {}
+    plain = _plain(classes)
     for name, value in values.items():
-        figures = zip(_plain(classes), value, strict=True) if isinstance(value, list) else [("", value)]
-        flat |= {f"{name}/{of}" if of else name: float(figure) for of, figure in figures if figure is not None}
+        if not isinstance(value, list):
+            figures = [(name, value)]
+        elif len(value) == len(plain):
+            figures = [(f"{name}/{of}", figure) for of, figure in zip(plain, value, strict=True)]
+        else:
+            cells = [f"{name}/{row}/{column}" for row in plain for column in plain]
+            figures = list(zip(cells, value, strict=True)) if len(cells) <= _MOST_CELLS else []
+        flat |= {of: float(figure) for of, figure in figures if figure is not None}
     return flat
 
 

@@ -39,9 +39,15 @@ def history(directory: Path) -> Curves:
     """Return the curves of a history table, as they are to be found in a tracker."""
     found: Curves = {}
     for row in pl.read_parquet(directory / "history.parquet").to_dicts():
-        by_class = row.pop("kept_share_by_class")
-        epoch = row.pop("epoch")
-        told = {**row, **{f"kept_share_by_class/{name}": v for name, v in zip(CLASSES, by_class, strict=True)}}
+        epoch, told = row.pop("epoch"), {}
+        cells = [f"{row}/{column}" for row in CLASSES for column in CLASSES]
+        for name, value in row.items():
+            of = cells if name == "val_confusion" else CLASSES
+            told |= (
+                {f"{name}/{one}": v for one, v in zip(of, value, strict=True)}
+                if isinstance(value, list)
+                else {name: value}
+            )
         for name, value in told.items():
             if value is not None:
                 found.setdefault(name, []).append((epoch, value))
@@ -155,8 +161,10 @@ def test_what_is_retrained_and_judged_is_told_by_class_over_the_labels_bought(al
     bought = json.loads((work / "r1/labels/manifest.json").read_text())["summary"]["labels_bought"]
     assert bought == 12
     told = {f"test/{name}": metric["value"] for name, metric in document["metrics"].items()}
+    last = document["last_epochs"]["metrics"]
+    told |= {f"test/last_epochs/{name}": metric["mean"] for name, metric in last.items()}
     for column, values in document["by_class"].items():
-        if column != "label":
+        if column not in {"label", "class_group"}:
             told |= {f"test/{column}/{name}": v for name, v in zip(CLASSES, values, strict=True)}
     assert {"test/balanced_accuracy", "test/recall/blue"} <= told.keys()
     known = {name: [(bought, value)] for name, value in told.items() if value is not None}
@@ -293,7 +301,7 @@ def test_killed_and_taken_up_a_training_gives_each_step_once(alrctl: Alrctl, wor
             again = alrctl(*given, "-o", work / f"{tracker}-{name}", "--track", tracker)
             assert again.code == 0, again.err
         wanted = history(work / f"mlflow-{name}")
-        assert {len(points) for points in wanted.values()} == {3}
+        assert len(wanted["train_loss"]) == len(wanted["val_recall_by_class/red"]) == 3
         (whole,) = runs(store, f"mlflow-{name}")
         assert curves(store, whole) == wanted
         assert whole.info.status == "FINISHED"
@@ -417,6 +425,11 @@ def test_figures_by_class_are_named_by_class_and_unknown_ones_left_out() -> None
     told = {"loss": 0.5, "val_loss": None, "kept": [1, None, 0.25]}
     assert scalars(told, CLASSES) == {"loss": 0.5, "kept/blue": 1.0, "kept/red": 0.25}
     assert scalars({"loss": 0}, ()) == {"loss": 0.0}
+    matrix = [float(number) for number in range(9)]
+    found = scalars({"confusion": matrix}, CLASSES)
+    assert list(found.values()) == matrix
+    assert found["confusion/green/red"] == 5.0
+    assert scalars({"confusion": [0.0] * 900}, [str(number) for number in range(30)]) == {}, "too many to be looked at"
 
 
 def test_any_class_name_becomes_a_name_that_mlflow_takes_and_no_two_become_one() -> None:
