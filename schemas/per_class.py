@@ -31,6 +31,8 @@ class PerClass(dy.Schema):
     average_precision = dy.Float64(nullable=True, min=0, max=1, description="one against the rest")
     average_precision_low = dy.Float64(nullable=True, min=0, max=1)
     average_precision_high = dy.Float64(nullable=True, min=0, max=1)
+    mcc = dy.Float64(nullable=True, min=-1, max=1, description="Matthews' correlation, one against the rest")
+    log_loss = dy.Float64(nullable=True, min=0, description="mean over the samples of this class, in nats")
     training_samples = dy.Int64(min=0, description="of this class, by the labels judged by")
     class_group = dy.String(description="many, medium or few training samples")
     label_accuracy_before = dy.Float64(

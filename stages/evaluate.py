@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -131,7 +132,7 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, report: Report) -> Evalu
     replicates = _replicates(config, inputs, yardstick, report)
     quality = inputs.labels
     return EvaluateOutputs(
-        metrics=_with_bounds(values, replicates),
+        metrics=_with_bounds(values, replicates, int(inputs.group.max()) + 1),
         last_epochs=_last_epochs(inputs.last_epochs, yardstick),
         by_class={
             "label": list(inputs.classes),
@@ -164,14 +165,18 @@ def _replicates(
 
 
 def _with_bounds(
-    values: Mapping[str, float | None], replicates: intervals.Replicates | None
+    values: Mapping[str, float | None], replicates: intervals.Replicates | None, groups: int
 ) -> dict[str, dict[str, float | None]]:
+    """Return each metric with its interval; None where there is none, or every resample says the same."""
     told: dict[str, dict[str, float | None]] = {}
     for name, value in values.items():
-        low = high = None
+        low = high = math.nan
         if replicates is not None and value is not None:
-            low, high = (metrics.none_if_nan(bound) for bound in intervals.bounds(replicates.overall[name]))
-        told[name] = {"value": value, "low": low, "high": high}
+            found = replicates.overall[name]
+            is_share = name == "accuracy" or name.startswith("top_")
+            low, high = intervals.of_share(found, value, groups) if is_share else intervals.bounds(found)
+        known = low < high
+        told[name] = {"value": value, "low": low if known else None, "high": high if known else None}
     return told
 
 
@@ -188,6 +193,8 @@ def _by_class(
             ends = [_bounds(name, index, float(value), inputs, replicates) for index, value in enumerate(values)]
         for place, end in enumerate(("low", "high")):
             told[f"{name}_{end}"] = [metrics.none_if_nan(pair[place]) for pair in ends]
+    for name in ("mcc", "log_loss"):
+        told[name] = [metrics.none_if_nan(float(value)) for value in getattr(found, name)]
     return told
 
 
@@ -249,7 +256,7 @@ def _subgroups(config: EvaluateConfig, inputs: EvaluateInputs, yardstick: Yardst
                 generator = numpy_generator(config.seed, "bootstrap", column, name)
                 drawn = intervals.resamples(group.astype(np.int64), config.bootstrap, generator)
                 found = intervals.replicate(given, drawn, plain)
-            told = _with_bounds(metrics.overall(given, plain), found)
+            told = _with_bounds(metrics.overall(given, plain), found, groups)
             size = {"samples": len(places), "groups": groups, "classes": len(np.unique(given.label))}
             rows += [
                 {"column": column, "subgroup": name, "metric": metric, **size, **told[metric]}

@@ -54,6 +54,8 @@ class ByClass:
     f1: Floats
     auroc: Floats
     average_precision: Floats
+    mcc: Floats
+    log_loss: Floats
 
 
 def confusion(label: Ints, predicted: Ints, classes: int) -> Ints:
@@ -66,7 +68,7 @@ def by_class(given: Predictions, matrix: Ints | None = None) -> ByClass:
     """Return the metrics of each class.
 
     Precision is undefined where a class is never predicted, recall and average precision where it has no sample,
-    specificity where there is no other, AUROC where either is so.
+    specificity where there is no other, AUROC where either is so. Matthews' correlation is of the class and the rest.
     """
     classes = given.count
     if matrix is None:
@@ -81,7 +83,35 @@ def by_class(given: Predictions, matrix: Ints | None = None) -> ByClass:
     specificity = np.where(negatives > 0, 1 - false_positives / np.maximum(negatives, 1), np.nan)
     f1 = np.where((support > 0) & np.isnan(f1), 0.0, np.where(support > 0, f1, np.nan))
     areas, average_precision = ranking(given)
-    return ByClass(support, predicted, precision, recall, specificity, f1, areas, average_precision)
+    one_to_rest = np.array([correlation(_against_the_rest(matrix, index)) for index in range(classes)])
+    return ByClass(
+        support,
+        predicted,
+        precision,
+        recall,
+        specificity,
+        f1,
+        areas,
+        average_precision,
+        np.where(support > 0, one_to_rest, np.nan),
+        _log_loss(given),
+    )
+
+
+def _against_the_rest(matrix: Ints, index: int) -> Ints:
+    """Return the confusion matrix (2, 2) of a class and all others together."""
+    hits, support, said = matrix[index, index], matrix[index].sum(), matrix[:, index].sum()
+    others = matrix.sum() - support - said + hits
+    return np.array([[others, said - hits], [support - hits, hits]])
+
+
+def _log_loss(given: Predictions) -> Floats:
+    """Return the mean loss of the samples of each class, (K,), in nats; nan where there is none."""
+    if given.posterior is None:
+        return np.full(given.count, np.nan)
+    count = np.bincount(given.label, minlength=given.count)
+    total = np.bincount(given.label, weights=given.log_loss(), minlength=given.count)
+    return np.asarray(np.divide(total, count, out=np.full(given.count, np.nan), where=count > 0))
 
 
 def cells(matrix: Ints) -> tuple[Ints, Ints, Ints]:
