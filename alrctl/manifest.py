@@ -100,8 +100,13 @@ def changed_inputs(directory: Path, manifest: Manifest, deep: bool = False) -> l
     """Return what no longer is as it was when the stage ran, in words; empty if nothing changed.
 
     An input that is gone counts as unchanged: the record of it remains. Folders of photographs are not read again.
-    With `deep`, the artifacts the inputs belong to are asked in turn.
+    With `deep`, the artifacts the inputs belong to are asked in turn, each once: rounds lead back to the same ones by
+    many ways.
     """
+    return list(dict.fromkeys(_changed(directory, manifest, deep, set())))
+
+
+def _changed(directory: Path, manifest: Manifest, deep: bool, asked: set[Path]) -> list[str]:
     changed = []
     for record in manifest.inputs.values():
         path = Path(os.path.normpath(directory / record.path))
@@ -109,9 +114,11 @@ def changed_inputs(directory: Path, manifest: Manifest, deep: bool = False) -> l
             continue
         if path.stat().st_size != record.size or digest(path) != record.sha256:
             changed.append(str(path))
-        elif deep and (upstream := read(path.parent)) is not None:
-            changed += changed_inputs(path.parent, upstream, deep)
-    return list(dict.fromkeys(changed))
+        elif deep and path.parent not in asked:
+            asked.add(path.parent)
+            upstream = read(path.parent)
+            changed += [] if upstream is None else _changed(path.parent, upstream, deep, asked)
+    return changed
 
 
 def edited_outputs(directory: Path, manifest: Manifest) -> list[str]:

@@ -61,6 +61,7 @@ class Pipeline(BaseModel):
         "file", description="oracle: the truth answers, for experiments; file: stop each round for answers.csv"
     )
     start_from: Literal["previous", "lnl"] = Field("previous", description="network that a round fine-tunes")
+    bound: bool = Field(False, description="with an oracle: also train on labels all of which are right")
     seed: int = Field(0, ge=0, description="of every stage that has none of its own")
     sections: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -118,6 +119,8 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
     try:
         kept = {name: value for name, value in own.items() if name in Pipeline.model_fields and name != "sections"}
         pipeline = Pipeline.model_validate({**kept, "sections": sound})
+        if pipeline.bound and pipeline.expert != "oracle":
+            problems.append("bound: only an experiment knows all labels; it goes with `expert: oracle`")
     except ValidationError as error:
         problems += [f"{_path(problem)}: {problem['msg']}" for problem in error.errors()]
     if problems:
@@ -177,7 +180,19 @@ def plan(pipeline: Pipeline) -> list[Step]:
     for strategy in pipeline.strategies:
         branch = strategy if len(pipeline.strategies) > 1 else ""
         steps += _branch(pipeline, strategy, branch, data, labels, truth)
-    return steps
+    return steps + (_bound(pipeline, data, truth) if pipeline.bound else [])
+
+
+def _bound(pipeline: Pipeline, data: Path, truth: Path) -> list[Step]:
+    """Return what tells how much all labels corrected would give: phase 2 on the labels that the data set came with."""
+    lnl, model, judged = (pipeline.output / place for place in ("lnl", "bound/model", "bound/eval"))
+    shared = {"data": data, "labels": data, "clean": lnl}
+    trained = {"config": _config(pipeline, "recalibrate", trust="all"), **shared, "checkpoint": lnl, "out": model}
+    told = {"config": _config(pipeline, "evaluate"), **shared, "checkpoint": model, "truth": truth, "out": judged}
+    return [
+        Step("bound/model", recalibrate, trained, ("lnl",)),
+        Step("bound/eval", evaluate, told, ("bound/model",)),
+    ]
 
 
 @dataclass(frozen=True)

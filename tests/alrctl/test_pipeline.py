@@ -190,6 +190,23 @@ def test_only_the_oracle_knows_the_truth(expert: str) -> None:
         assert relabel.answers == (Path("base/r1/answers.csv"), Path("base/r1/queue/queue.csv"))
 
 
+def test_all_corrected_is_trained_too_where_it_is_asked_for() -> None:
+    content = {"source": "photos", "corrupt": {}, "rounds": 1, "recalibrate": {"epochs": 3}}
+    steps = pipeline.plan(parse(**content, expert="oracle", bound=True))
+    assert [step.name for step in steps][-2:] == ["bound/model", "bound/eval"]
+    model, judged = steps[-2:]
+    assert model.arguments["labels"] == judged.arguments["labels"] == Path("base/data")
+    assert (model.arguments["config"].trust, model.arguments["config"].epochs) == ("all", 3)
+    assert model.arguments["checkpoint"] == Path("base/lnl")
+    assert judged.arguments["truth"] == Path("base/noisy")
+    assert "bound/model" not in [step.name for step in pipeline.plan(parse(**content, expert="oracle"))]
+
+
+def test_without_an_oracle_nobody_can_correct_all() -> None:
+    with pytest.raises(UsageError, match="bound: only an experiment knows all labels; it goes with `expert: oracle`"):
+        parse(source="photos", bound=True)
+
+
 def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
     given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
     step = pipeline.Step("r1/labels", print, {}, answers=(given, queue))  # type: ignore[arg-type]
