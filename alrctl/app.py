@@ -41,6 +41,7 @@ COMMANDS = (
     Entry("undo", "Take answers back, by file, annotator or round; what is left decides anew.", _CHAIN),
     Entry("recalibrate", "Retrain on the trusted and the relabelled samples (phase 2).", _CHAIN),
     Entry("evaluate", "Say truthfully how good a network is, overall and by class.", _CHAIN),
+    Entry("compare", "Tell what a budget bought by one way to choose and by another, and when to stop.", _CHAIN),
     Entry("run", "Carry out a pipeline.yaml for several rounds; goes on after a kill.", _WHOLE),
     Entry("report", "Write one HTML page about everything in a directory.", _WHOLE),
     Entry("demo", "The whole chain on brain MRI slices that a package ships.", _WHOLE),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from schemas.judgement import ALL
 from stages.methods.calibration import Reliability
+from stages.methods.findings import Arm, Findings
 
 _STYLE: Any = {
     "svg.hashsalt": "alrctl",
@@ -31,6 +32,7 @@ _STYLE: Any = {
 }
 _NAMED_GROUP = re.compile(r'<g id="[^"]*"')
 _INK = "#010101"  # black that stays black on a dark page: it lies on a light cell
+_BUDGETS = {"labels": "labels bought", "minutes": "minutes of annotators' time", "money": "money spent"}
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
@@ -161,6 +163,43 @@ def curves(lines: dict[str, list[tuple[float, float]]], xlabel: str, ylabel: str
         if len(lines) > 1:
             axes.legend(frameon=False)
     return figure
+
+
+def budget_curves(found: Findings) -> Figure:
+    """Return the metric by budget, a line and a band an arm; controls dashed, all corrected as a level line."""
+    controls = {held.control for held in found.against}
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes: Axes = figure.subplots()
+        for number, arm in enumerate(found.arms):
+            _budget_curve(axes, arm, number, arm.name in controls)
+        if found.bound is not None:
+            level = found.bound.value.value
+            axes.axhline(level, color="#444444", linestyle=":", linewidth=1.4, label="all labels corrected")
+        axes.set(xlabel=_BUDGETS[found.unit], ylabel=found.metric.replace("_", " "))
+        axes.margins(x=0.03)
+        axes.grid(alpha=0.25)
+        entries = axes.get_legend_handles_labels()
+        figure.legend(*entries, loc="outside upper left", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def _budget_curve(axes: Axes, arm: Arm, number: int, is_control: bool) -> None:
+    """Draw one arm; colour, marker and line style all tell it from others."""
+    budget = np.array([point.budget for point in arm.points])
+    value = np.array([point.value.value for point in arm.points])
+    low, high = np.array([[point.value.low, point.value.high] for point in arm.points]).T
+    colour = "black" if is_control else OKABE_ITO[number % 6]
+    style: Any = "--" if is_control else ("-", "-.", (0, (6, 1, 1, 1, 1, 1)))[number % 3]
+    seeds = f" ({len(arm.seeds)} seeds)" if len(arm.seeds) > 1 else ""
+    marker = "x" if is_control else "osD^v<>"[number % 7]
+    axes.plot(budget, value, color=colour, linestyle=style, marker=marker, markersize=4.5, label=f"{arm.name}{seeds}")
+    if len(budget) > 1:
+        axes.fill_between(budget, low, high, color=colour, alpha=0.08 if is_control else 0.14, linewidth=0)
+        for edge in (low, high):
+            axes.plot(budget, edge, color=colour, linestyle=style, linewidth=0.6, alpha=0.6)
+    else:
+        axes.errorbar(budget, value, [value - low, high - value], color=colour, capsize=3)
 
 
 def judgement(table: pl.DataFrame) -> Figure:

@@ -123,7 +123,7 @@ class Job:
             MismatchError: it is stale.
         """
         path = artifacts.find(place, name)
-        self._check_stale(path)
+        self._early += check_stale(path, self.session.allow_stale)
         self._record(role, path, files_digest=manifest.digest(path))
         return path
 
@@ -147,19 +147,6 @@ class Job:
         self._inputs[role] = manifest.InputRecord(
             path=manifest.relative(path, self.out), sha256=files_digest, size=path.stat().st_size
         )
-
-    def _check_stale(self, path: Path) -> None:
-        found = manifest.read(path.parent)
-        if found is None or path.name not in found.outputs:
-            return
-        if found.outputs[path.name].sha256 != manifest.digest(path):
-            self._early.append(f"{path} was changed after alrctl wrote it; it is used as it is now")
-        changed = manifest.changed_inputs(path.parent, found, deep=True)
-        if changed and not self.session.allow_stale:
-            raise MismatchError(
-                f"{path.parent}: is stale: {listing(changed)} changed since; "
-                f"run '{found.stage}' again, or use --allow-stale"
-            )
 
     def run(self, work: Callable[[Target], Summary], preview: Preview | None = None, tracked: bool = False) -> Outcome:
         """Do the work and put the outputs in place, or say that nothing has to be done.
@@ -286,6 +273,25 @@ class Job:
             ),
             target.directory,
         )
+
+
+def check_stale(path: Path, allow: bool) -> list[str]:
+    """Refuse an output of a stage whose own inputs changed since; return what else is worth a warning.
+
+    Raises:
+        MismatchError: it is stale, and that is not allowed.
+    """
+    found = manifest.read(path.parent)
+    if found is None or path.name not in found.outputs:
+        return []
+    changed = manifest.changed_inputs(path.parent, found, deep=True)
+    if changed and not allow:
+        raise MismatchError(
+            f"{path.parent}: is stale: {listing(changed)} changed since; "
+            f"run '{found.stage}' again, or use --allow-stale"
+        )
+    edited = found.outputs[path.name].sha256 != manifest.digest(path)
+    return [f"{path} was changed after alrctl wrote it; it is used as it is now"] if edited else []
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -89,7 +89,8 @@ def evaluations(root: Path) -> list[Evaluation]:
             source = artifact.input_directory("checkpoint")
             trained = by_path.get(source.resolve()) if source else None
             bought = _bought(trained, by_path) if trained else 0
-            branch = artifact.path.relative_to(root).parent.parent.as_posix()
+            place = artifact.path.relative_to(root).parent
+            branch = (place if place.name == "bound" else place.parent).as_posix()
             found.append(Evaluation(artifact, "" if branch == "." else branch, bought, artifact.manifest.summary))
     return sorted(found, key=lambda one: (one.branch, one.bought, str(one.artifact.path)))
 

@@ -6,6 +6,7 @@ from schemas.answers import ANSWERS
 from schemas.clean import CLEAN
 from schemas.conflicts import CONFLICTS
 from schemas.contract import Contract
+from schemas.curves import CURVES
 from schemas.history import HISTORY
 from schemas.judgement import JUDGEMENT
 from schemas.labels import LABELS
@@ -43,5 +44,6 @@ TABLES: dict[str, Contract] = {
         PER_CLASS,
         SUBGROUPS,
         JUDGEMENT,
+        CURVES,
     )
 }

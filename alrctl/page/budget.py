@@ -1,42 +1,99 @@
-"""What the labels bought: a metric against their number."""
+"""What the labels bought: a metric against their number, with bands, against the control and the bound."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alrctl import figures, validation_labels
+from alrctl import arms, comparison, figures, validation_labels
 from alrctl.console import cell
 from alrctl.page.parts import Drawing, Section, Table
 from alrctl.page.project import Project
+from schemas.errors import AlrctlError
+from stages import compare
+from stages.methods import verdicts
+from stages.methods.findings import Against, Arm, Findings
+from stages.report import SilentReport
 
 _METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc", "mcc")
 
 
 def budget(projects: Sequence[Project]) -> list[Section]:
-    """Return the budget curve of each branch, and the figures behind it."""
-    judged = [(project, one) for project in projects for one in project.evaluations]
-    if not judged:
+    """Return the budget curves, what they say, and the figures behind them."""
+    if not any(project.evaluations for project in projects):
         return []
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for project, one in judged:
-        value = one.metric("balanced_accuracy")
-        if value is not None:
-            lines.setdefault(project.called(one.branch), []).append((one.bought, value))
-    header = ["branch", "labels bought", "label accuracy", *(name.replace("_", " ") for name in _METRICS)]
-    chosen_by = [validation_labels.in_words(one.summary["validation"]) for _, one in judged]
-    same = len(set(chosen_by)) == 1
-    text = [f"Epochs were chosen by validation labels: {chosen_by[0]}."] if same else []
-    header += [] if same else ["validation labels"]
+    found, why_not = _compared(projects)
+    text, drawings, tables = [why_not] if why_not else [], [], []
+    if found is not None:
+        text += [verdicts.verdict(found, held) for held in found.against]
+        text += [verdicts.advice(found, arm) for arm in found.arms if arm.gain is not None]
+        text += [f"{note[0].upper()}{note[1:]}." for note in verdicts.notes(found)]
+        drawings = [Drawing("budget", figures.budget_curves(found), "what was bought, with 95 % intervals")]
+        tables = [_arms(found), *([_differences(found)] if found.against else [])]
+    tables.append(_evaluations(projects))
+    return [Section("What the labels bought", text, drawings, tables)]
+
+
+def _compared(projects: Sequence[Project]) -> tuple[Findings | None, str]:
+    """Compare all evaluations of the projects; where that cannot be done, say why."""
+    try:
+        sorted_, bound = comparison.with_bound(arms.find([project.root for project in projects]), [])
+        config = compare.CompareConfig.model_validate({})
+        return compare.run(config, comparison.read(config, sorted_, bound), SilentReport()), ""
+    except AlrctlError as error:
+        return None, f"The evaluations were not compared: {error}."
+
+
+def _arms(found: Findings) -> Table:
+    rows = [row for arm in found.arms for row in _of_arm(arm)]
+    header = ["arm", f"{found.unit} bought", "mean", "95 % interval", "deviation over seeds", "validation labels"]
+    return Table(header, rows, f"{found.metric.replace('_', ' ')} by {found.unit} bought", folded=True)
+
+
+def _of_arm(arm: Arm) -> list[list[str]]:
+    return [
+        [
+            arm.name,
+            f"{point.budget:,.0f}",
+            cell(point.value.value),
+            f"{point.value.low:.3f} to {point.value.high:.3f}",
+            cell(point.deviation),
+            point.validation,
+        ]
+        for point in arm.points
+    ]
+
+
+def _differences(found: Findings) -> Table:
+    rows = [row for held in found.against for row in _of_pair(held)]
+    header = ["arm - control", f"{found.unit} bought", "difference", "95 % interval"]
+    return Table(header, rows, "paired differences from the control", folded=True)
+
+
+def _of_pair(held: Against) -> list[list[str]]:
+    return [
+        [
+            f"{held.arm} - {held.control}",
+            f"{point.budget:,.0f}",
+            f"{point.value.value:+.3f}",
+            f"{point.value.low:+.3f} to {point.value.high:+.3f}",
+        ]
+        for point in held.points
+        if point.budget > 0
+    ]
+
+
+def _evaluations(projects: Sequence[Project]) -> Table:
+    """Return every evaluation, with how clean the labels were that chose its epoch."""
+    header = ["evaluation", "labels bought", "label accuracy", *(name.replace("_", " ") for name in _METRICS)]
     rows = [
         [
-            project.called(one.branch),
+            project.place(one.artifact),
             cell(one.bought),
             cell(one.label_accuracy()),
             *(cell(one.metric(name)) for name in _METRICS),
-            *([] if same else [words]),
+            validation_labels.in_words(one.summary["validation"]),
         ]
-        for (project, one), words in zip(judged, chosen_by, strict=True)
+        for project in projects
+        for one in project.evaluations
     ]
-    split = judged[-1][1].summary["split"]
-    drawing = Drawing("budget", figures.curves(lines, "labels bought", "balanced accuracy"), f"on the {split} split")
-    return [Section("What the labels bought", text, drawings=[drawing] if lines else [], tables=[Table(header, rows)])]
+    return Table([*header, "validation split"], rows, "every evaluation", folded=True)

@@ -1,0 +1,240 @@
+"""Runs are sorted by what they were made from, held to be comparable, and told with what a person must know."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from alrctl import arms, files
+from schemas.curves import CURVES
+
+Alrctl = Callable[..., Any]
+TINY: dict[str, Any] = {
+    "source": "data",
+    "strategies": ["entropy", "random"],
+    "rounds": 2,
+    "expert": "oracle",
+    "corrupt": {"rate": 0.4},
+    "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
+    "select": {"budget": 6, "pool": "all"},
+    "recalibrate": {"epochs": 1, "batch-size": 16},
+    "evaluate": {"bootstrap": 20},
+}
+QUICK = ("--bootstrap", 50)
+
+
+@pytest.fixture(scope="module")
+def runs(alrctl: Alrctl, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two strategies, two rounds, two seeds, and all corrected for the first. Not to be changed."""
+    base = tmp_path_factory.mktemp("compare")
+    shutil.copytree(finished / "data", base / "data")
+    for seed in (0, 1):
+        content = TINY | {"output": f"work/run{seed}", "seed": seed, "bound": seed == 0}
+        content |= {"relabel": {"oracle-seconds": 20.0}} if seed == 0 else {}
+        (base / f"{seed}.yaml").write_text(yaml.safe_dump(content))
+        ran = alrctl("run", base / f"{seed}.yaml", "--json")
+        assert ran.code == 0, ran.err
+    return base / "work"
+
+
+@pytest.fixture
+def spoilt(runs: Path, tmp_path: Path) -> Path:
+    """A copy, to spoil at will."""
+    shutil.copytree(runs.parent, tmp_path / "base")
+    return tmp_path / "base/work"
+
+
+def summary(ran: Any) -> dict[str, Any]:
+    assert ran.code == 0, ran.err
+    found: dict[str, Any] = ran.document["summary"]
+    return found
+
+
+# --- arms ------------------------------------------------------------------------------------------------------------
+
+
+def places(root: Path) -> set[tuple[str, str, int]]:
+    return {(one.arm, one.seed, len(one.evaluation.lineage.rounds)) for one in arms.sort(arms.find([root])).places}
+
+
+def test_arms_and_seeds_are_read_from_the_records_whatever_folders_are_called(spoilt: Path) -> None:
+    shutil.rmtree(spoilt / "run0/bound")
+    wanted = {(name, seed, number) for name in ("entropy", "random") for seed in "01" for number in range(3)}
+    assert places(spoilt) == wanted
+    (spoilt / "run1").rename(spoilt / "something else")
+    assert places(spoilt) == wanted
+    shutil.rmtree(spoilt / "run0/random/r0")
+    assert places(spoilt) == wanted, "what was judged before the first round is the beginning of every arm"
+
+
+def test_an_evaluation_named_twice_counts_once(runs: Path) -> None:
+    once = arms.find([runs])
+    again = arms.find([runs, runs / "run0", runs / "run0/random/r1/eval"])
+    assert [one.artifact.path for one in again] == [one.artifact.path for one in once]
+
+
+def test_what_else_differs_names_an_arm_and_each_is_held_to_the_random_choice_like_it(
+    alrctl: Alrctl, spoilt: Path
+) -> None:
+    content = TINY | {"output": "work/run2", "seed": 1, "train-lnl": TINY["train-lnl"] | {"method": "elr"}}
+    (spoilt.parent / "2.yaml").write_text(yaml.safe_dump(content | {"rounds": 1}))
+    assert alrctl("run", spoilt.parent / "2.yaml").code == 0
+    found = arms.sort(arms.find([spoilt / "run1", spoilt / "run2"]))
+    methods = ("method coteaching-vog", "method elr")
+    assert found.names() == [f"{strategy}, {method}" for strategy in ("entropy", "random") for method in methods]
+    assert found.controls == {f"entropy, {method}": f"random, {method}" for method in methods}
+
+
+def test_what_other_programs_say_is_an_arm_by_its_folder(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:
+    data = runs.parent / "data"
+    for name in ("one", "other"):
+        told = pl.read_parquet(runs / f"run0/{'entropy' if name == 'one' else 'random'}/r2/eval/predictions.parquet")
+        told.select("sample_id", "predicted_label").write_csv(tmp_path / f"{name}.csv")
+        ran = alrctl(
+            *("evaluate", data, "--predictions", tmp_path / f"{name}.csv", "--bootstrap", 0),
+            *("-o", tmp_path / "foreign" / name / "eval"),
+        )
+        assert ran.code == 0, ran.err
+    found = summary(alrctl("compare", tmp_path / "foreign", "--control", "one", "--json", *QUICK))
+    assert list(found["arms"]) == ["other", "one"]
+    assert found["against"]["other"]["equivalent"] is None
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_curves_differences_verdicts_and_a_figure_are_written(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "comparison"
+    found = summary(alrctl("compare", runs, "-o", out, "--json", *QUICK))
+    assert {path.name for path in out.iterdir()} == {
+        *("manifest.json", "comparison.json", "curves.parquet", "curves.png", "curves.svg")
+    }
+    assert json.loads((out / "comparison.json").read_text()) == found
+    assert list(found["arms"]) == ["entropy", "random"]
+    assert [point["budget"] for point in found["arms"]["entropy"]["points"]] == [0, 6, 12]
+    assert found["arms"]["entropy"]["seeds"] == ["0", "1"]
+    assert found["against"]["entropy"]["control"] == "random"
+    assert found["verdicts"]["entropy"].startswith("12 labels by entropy bought ")
+    assert set(found["advice"]) == {"entropy", "random"}
+    table = files.read_table(out / CURVES.file_name, CURVES)
+    assert table.height == 2 * 3 * (1 + 2)
+    mean = table.filter(pl.col("seed").is_null(), arm="random", budget=12.0).row(0, named=True)
+    judged = [json.loads((runs / f"run{s}/random/r2/eval/metrics.json").read_text()) for s in (0, 1)]
+    values = [one["metrics"]["balanced_accuracy"]["value"] for one in judged]
+    assert mean["value"] == pytest.approx(sum(values) / 2)
+    assert mean["low"] <= mean["value"] <= mean["high"]
+    again = alrctl("compare", runs, "-o", out, "--json", *QUICK)
+    assert again.document["status"] == "unchanged"
+    assert alrctl("validate", out).code == 0
+
+
+def test_all_corrected_is_told_by_the_truth_or_named(alrctl: Alrctl, runs: Path) -> None:
+    found = summary(alrctl("compare", runs / "run0", "--json", *QUICK))
+    told = json.loads((runs / "run0/bound/eval/metrics.json").read_text())
+    assert told["label_quality"]["label_accuracy"] == 1
+    assert found["bound"]["value"]["value"] == told["metrics"]["balanced_accuracy"]["value"]
+    assert "bound" not in found["arms"]
+    assert summary(alrctl("compare", runs / "run1", "--json", *QUICK))["bound"] is None
+    named = summary(alrctl("compare", runs / "run1", "--bound", runs / "run0/bound/eval", "--json", *QUICK))
+    assert named["bound"] == found["bound"]
+
+
+def test_people_are_told_what_figures_rest_on(alrctl: Alrctl, runs: Path) -> None:
+    shown = " ".join(alrctl("compare", runs / "run1", *QUICK).out.split())
+    for told in (
+        "balanced accuracy by labels bought",
+        "paired differences",
+        "12 labels by entropy bought",
+        "one seed, so that they are of test samples only",
+        "images, since no groups of them are known",
+        "how much all labels corrected would give is not known here",
+        "epoch chosen by: macro-F1 on the validation split",
+        "last epoch",
+    ):
+        assert told in shown
+    assert " clean " in shown
+
+
+def test_without_random_choice_it_is_said_what_is_lacking(alrctl: Alrctl, runs: Path) -> None:
+    ran = alrctl("compare", runs / "run1/entropy", *QUICK)
+    assert ran.code == 0
+    assert "without a random control nobody can say that choosing paid" in ran.out
+    assert "`strategies: [..., random]`" in ran.out
+
+
+def test_time_and_money_are_counted_where_they_are_known(alrctl: Alrctl, runs: Path) -> None:
+    found = summary(alrctl("compare", runs / "run0", "--x", "minutes", "--json", *QUICK))
+    budgets = [point["budget"] for point in found["arms"]["random"]["points"]]
+    assert budgets[0] == 0 and budgets[2] > budgets[1] > 0
+    paid = summary(alrctl("compare", runs / "run0", "--x", "money", "--rate-per-hour", 120, "--json", *QUICK))
+    assert [p["budget"] for p in paid["arms"]["random"]["points"]] == pytest.approx([2 * b for b in budgets])
+    for options, mend in (("--x", "minutes"), "--x labels can"), (("--x", "money"), "--rate-per-hour prices the time"):
+        ran = alrctl("compare", runs / "run1", *options, *QUICK)
+        assert ran.code == 3
+        assert "answers without the seconds taken" in ran.err
+        assert mend in ran.err
+
+
+# --- what cannot be compared -----------------------------------------------------------------------------------------
+
+
+def test_other_splits_samples_references_and_classes_are_told_with_the_two(alrctl: Alrctl, spoilt: Path) -> None:
+    first, other = spoilt / "run1/entropy/r1/eval", spoilt / "run1/random/r1/eval"
+    kept = {name: (other / name).read_bytes() for name in ("predictions.parquet", "metrics.json")}
+    table, told = pl.read_parquet(other / "predictions.parquet"), json.loads(kept["metrics.json"])
+
+    def refused(why: str) -> None:
+        record = json.loads((other / "manifest.json").read_text())
+        record["outputs"]["predictions.parquet"]["sha256"] = "0" * 64  # as evaluate would have written it
+        (other / "manifest.json").write_text(json.dumps(record))
+        ran = alrctl("compare", first, other, *QUICK)
+        assert ran.code == 4
+        assert f"{first} and {other}: cannot be compared: {why}" in ran.err
+        for name, content in kept.items():
+            (other / name).write_bytes(content)
+
+    (other / "metrics.json").write_text(json.dumps(told | {"split": "val"}))
+    refused("other split (test; val)")
+    (other / "metrics.json").write_text(json.dumps(told | {"classes": ["blue", "red"]}))
+    refused("other classes (")
+    table.head(5).write_parquet(other / "predictions.parquet")
+    refused(f"other samples ({table.height} and 5; ")
+    table.with_columns(label=pl.lit("blue")).write_parquet(other / "predictions.parquet")
+    refused("other references for ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("run0/random/r1/eval",), 2, "1 evaluation to compare; two or more are needed"),
+        (("nothing",), 3, "nothing: no such directory"),
+        (("run0/noisy",), 3, "holds no evaluation; `alrctl evaluate` writes one"),
+        (("run0", "--control", "rndom"), 2, "--control: no arm 'rndom'; did you mean 'random'?"),
+        (("run0", "--metric", "macro_f"), 2, "no metric 'macro_f'; did you mean 'macro_f1'?"),
+        (("run0", "--bound", "run0/noisy"), 3, "is no evaluation"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_in_a_line(
+    alrctl: Alrctl, runs: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    words = [runs / word if word.startswith(("run", "nothing")) else word for word in arguments]
+    ran = alrctl("compare", *words, "-o", tmp_path / "out", *QUICK)
+    assert ran.code == code
+    assert told in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_stale_evaluations_are_refused(alrctl: Alrctl, spoilt: Path) -> None:
+    labels = spoilt / "run1/random/r1/labels/labels.parquet"
+    pl.read_parquet(labels).reverse().write_parquet(labels)
+    ran = alrctl("compare", spoilt / "run1", *QUICK)
+    assert ran.code == 4
+    assert "is stale" in ran.err
+    assert alrctl("compare", spoilt / "run1", "--allow-stale", *QUICK).code == 0
