@@ -58,7 +58,7 @@ def write(
 def _predictions(
     config: EvaluateConfig, reference: pl.DataFrame, given: Predictions, names: tuple[str, ...]
 ) -> pl.DataFrame:
-    said = pl.Series(np.array(names)[given.predicted].tolist(), dtype=pl.String)
+    said = pl.Series(names, dtype=pl.String).gather(given.predicted)
     posterior = pl.lit(None, pl.List(pl.Float32))
     if given.posterior is not None:
         posterior = pl.lit(pl.Series(given.posterior.astype(np.float32)).arr.to_list())
@@ -111,7 +111,11 @@ def in_words(summary: Summary) -> str:
 
 def estimate_in_words(told: dict[str, Any]) -> str:
     """Say what labels that were looked at by chance tell of the others."""
-    where = "" if told["pool"] == told["samples"] else f" of the {told['pool']:,} that could be asked about in round 1"
+    where = (
+        ""
+        if told["pool"] == told["samples"]
+        else f" of the {told['pool']:,} that could be asked about in round {told['round']}"
+    )
     return (
         f"estimated share of wrong labels{where}: {told['value']:.1%} (95 % interval {told['low']:.1%} to "
         f"{told['high']:.1%}). This is an estimate: {told['wrong']:,} of {told['looked_at']:,} labels drawn at random "

@@ -11,10 +11,12 @@ from scipy.special import softmax
 
 from alrctl import files
 from alrctl.dataset import DataSet
+from schemas.classes import unknown_class_message
 from schemas.errors import DataError, MismatchError, listing, plural
 from stages.methods.predictions import Floats, Ints, Predictions
 
 _SAID = "predicted_label"
+_ROW = "__row"
 _ASTRAY = 1e-3
 
 
@@ -35,21 +37,32 @@ def read_predictions(path: Path, data: DataSet, rows: NDArray[np.int64], label: 
     table = _read(path)
     if "sample_id" not in table.columns:
         raise DataError(f"{path}: column 'sample_id' missing (found: {listing(table.columns)})")
-    twice = table.with_row_index("row", offset=_first_row(path)).filter(pl.col("sample_id").is_duplicated())
-    if twice.height:
-        first = f"first: row {twice['row'][0]}, '{twice['sample_id'][0]}'"
+    table = table.with_columns(pl.col("sample_id").cast(pl.String)).with_row_index(_ROW, offset=_first_row(path))
+    if table["sample_id"].n_unique() < table.height:
+        twice = table.filter(pl.col("sample_id").is_duplicated())
+        first = f"first: row {twice[_ROW][0]}, '{twice['sample_id'][0]}'"
         raise DataError(f"{path}: {plural(twice.height, 'row')} with a sample_id that stands twice ({first})")
-    aligned = data.aligned(table.with_columns(pl.col("sample_id").cast(pl.String)), path, rows)
+    aligned = data.aligned(table, path, rows)
     posterior = _posterior(aligned, path, data.classes.names, logits)
     if posterior is not None:
         return Predictions(label, posterior)
     if _SAID not in table.columns:
         raise DataError(
             f"{path}: holds no predictions: a column for each class ({listing(data.classes.names)}), a column "
-            f"'posterior' of lists, or a column '{_SAID}' is needed (found: {listing(table.columns)})"
+            f"'posterior' of lists, or a column '{_SAID}' is needed (found: {listing(table.columns[1:])})"
         )
-    said = data.classes.indices(aligned[_SAID].cast(pl.String).fill_null("").to_list(), str(path), _SAID)
-    return Predictions(label, None, np.array(said, dtype=np.int64), len(data.classes))
+    return Predictions(label, None, _said(aligned, path, data.classes.names), len(data.classes))
+
+
+def _said(table: pl.DataFrame, path: Path, names: tuple[str, ...]) -> Ints:
+    """Return the index of each class said, (N,)."""
+    told = table[_SAID].cast(pl.String).fill_null("")
+    found = told.replace_strict(names, range(len(names)), default=None, return_dtype=pl.Int64)
+    bad = found.is_null()
+    if bad.any():
+        unknown = list(zip(table[_ROW].filter(bad), told.filter(bad), strict=True))
+        raise DataError(unknown_class_message(str(path), _SAID, unknown, names, 0))
+    return found.to_numpy()
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -65,27 +78,34 @@ def _first_row(path: Path) -> int:
 
 def _posterior(table: pl.DataFrame, path: Path, names: tuple[str, ...], logits: bool) -> Floats | None:
     """Return the posteriors, (N, K); None where the table has none."""
-    if "posterior" in table.columns:
+    if "posterior" in table.columns and (_SAID not in table.columns or table["posterior"].is_not_null().any()):
         found = _lists(table["posterior"], path, len(names))
     else:
         there = {column.strip().casefold(): column for column in table.columns}
-        columns = [there.get(name.casefold()) for name in names]
+        there |= {column: column for column in table.columns}  # classes may differ in case alone
+        columns = [there.get(name, there.get(name.casefold())) for name in names]
         if None in columns:
             absent = [name for name, column in zip(names, columns, strict=True) if column is None]
             if len(absent) < len(names):
                 raise MismatchError(f"{path}: has columns for some classes and none for {listing(absent)}")
             return None
         found = _numbers(table.select(names_ := [str(column) for column in columns]), path, names_)
-    if logits:
-        return np.asarray(softmax(found, axis=1))
-    return _as_distributions(found, table["sample_id"], path)
+    if not logits:
+        return _as_distributions(found, table["sample_id"], path)
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        first = f"first: '{table['sample_id'][int(bad[0])]}'"
+        raise DataError(f"{path}: {plural(len(bad), 'row')} with an empty cell or no finite number ({first})")
+    return np.asarray(softmax(found, axis=1))
 
 
 def _lists(column: pl.Series, path: Path, classes: int) -> Floats:
     if not isinstance(column.dtype, pl.List | pl.Array):
         raise DataError(f"{path}: column 'posterior' holds no lists; give a column a class instead")
+    if not column.dtype.inner.is_numeric():
+        raise DataError(f"{path}: column 'posterior' holds lists of something else than numbers")
     length = column.cast(pl.List(pl.Float64)).list.len()
-    if not (length == classes).all():
+    if not (length.fill_null(0) == classes).all():  # a list that is not there would move those after it
         other = length.filter(length.is_null() | (length != classes))[0]
         raise MismatchError(f"{path}: column 'posterior' has lists of {other}; the data set has {classes} classes")
     return column.explode().cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(-1, classes)
@@ -111,6 +131,8 @@ def _as_distributions(found: Floats, ids: pl.Series, path: Path) -> Floats:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         told = "has an empty cell" if not np.isfinite(total[first]) else f"sums to {total[first]:.3g}"
+        if (found[first] < 0).any():
+            told = f"holds {found[first].min():.3g}"
         raise DataError(
             f"{path}: {plural(int(bad.sum()), 'row')} with numbers that are no probabilities "
             f"(first: '{ids[first]}', which {told}); --logits takes what a softmax is still to be taken of"

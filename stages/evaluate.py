@@ -205,7 +205,7 @@ def _bounds(
     if np.isnan(value):
         return float("nan"), float("nan")
     values = replicates.by_class[name][:, index]
-    if name not in _SHARES:
+    if name not in _SHARES or value not in (0.0, 1.0):
         return intervals.bounds(values)
     given = inputs.predictions
     of = {"precision": given.predicted == index, "recall": given.label == index, "specificity": given.label != index}

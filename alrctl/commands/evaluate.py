@@ -13,6 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from alrctl import checkpoints, evaluation_files, files, validation_labels
+from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import LAST_EPOCHS
 from alrctl.console import cell
 from alrctl.dataset import DataSet, need_data, read_data, read_labels
@@ -91,6 +92,7 @@ def evaluate(
     label_paths = need_label_quality(job, judged, truth, labels, clean)
 
     def work(target: Target) -> Summary:
+        keep_freed_memory()
         dataset = read_data(paths.samples, paths.classes)
         rows = dataset.rows(config.split)
         if not len(rows):

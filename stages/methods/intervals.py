@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from stages.methods import calibration, metrics
 from stages.methods.metrics import PLAIN, Yardstick
 from stages.methods.predictions import Floats, Ints, Predictions
 
 _BUCKETS = 4096
-_LEVELS = 2048  # of a posterior, past which its order is held by equal shares of the positives and of the others
+_LEVELS = 2048  # of a posterior, past which its order is held in part
+_ALONE = 512  # of the highest positives, which average precision hangs on: they keep their order whatever their number
+_DENSE = (
+    0.02  # samples a bucket and place, past which multiplying all of them is quicker than only those that are there
+)
 _LOOKED_AT = 200_000  # scores, by which levels are cut
 _RANKED = ("auroc", "average_precision")
 
@@ -198,27 +203,38 @@ def _ranking(given: Predictions, drawn: Resamples) -> dict[str, Floats]:
     found = {name: np.full((len(drawn.weight), given.count), np.nan) for name in _RANKED}
     if given.posterior is None:
         return found
-    weight = drawn.weight.astype(np.float32)
     for index in range(given.count):
         positive = given.label == index
         if positive.any():
             level, levels = _levels(given.posterior[:, index], positive)
-            place = (drawn.bucket * levels + level) * 2 + positive
-            flat = np.bincount(place, minlength=2 * drawn.buckets * levels).astype(np.float32)
-            seen = (weight @ flat.reshape(drawn.buckets, 2 * levels)).astype(np.float64).reshape(-1, levels, 2)
+            seen = _many_counts(drawn, level * 2 + positive, 2 * levels).reshape(-1, levels, 2)
             found["auroc"][:, index] = _auroc(seen)
             found["average_precision"][:, index] = _average_precision(seen)
     return found
 
 
+def _many_counts(drawn: Resamples, place: Ints, places: int) -> Floats:
+    """Return `drawn.counts` of so many places that most of them are empty in most buckets, (R, places)."""
+    if len(place) > _DENSE * drawn.buckets * places:
+        flat = np.bincount(drawn.bucket * places + place, minlength=drawn.buckets * places).astype(np.float32)
+        return np.asarray(drawn.weight.astype(np.float32) @ flat.reshape(drawn.buckets, places), dtype=np.float64)
+    of_place = sparse.coo_array((np.ones(len(place)), (place, drawn.bucket)), shape=(places, drawn.buckets))
+    return np.asarray((of_place.tocsr() @ drawn.weight.T).T)
+
+
 def _levels(score: Floats, positive: NDArray[np.bool_]) -> tuple[Ints, int]:
-    """Return the level of each score, (N,), from the highest down, and how many there are."""
+    """Return the level of each score, (N,), from the highest down, and how many there are.
+
+    Of many, the highest positives have a level each, and equal shares of the other positives and of the rest one each.
+    """
     if len(score) <= _LEVELS:
         cuts = np.unique(score)
     else:
-        half = np.linspace(0, 1, _LEVELS // 2)
-        cuts = np.concatenate([_quantiles(score[chosen], half) for chosen in (positive, ~positive)])
-        cuts = np.unique(np.append(cuts, score.max()))
+        own = score[positive]
+        alone = np.partition(own, max(0, len(own) - _ALONE))[-_ALONE:]
+        even = np.linspace(0, 1, (_LEVELS - 2 * _ALONE) // 2)
+        cuts = np.concatenate([_quantiles(of, even) for of in (own, score[~positive])])
+        cuts = np.unique(np.r_[cuts, alone, np.nextafter(alone, -np.inf), score.max()])
     return (len(cuts) - 1 - np.searchsorted(cuts, score)).astype(np.int64), len(cuts)
 
 

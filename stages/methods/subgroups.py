@@ -32,6 +32,8 @@ def _numbers(values: pl.Series) -> pl.Series | None:
     """Return a column as numbers, if all that it says is numbers."""
     if not (values.dtype.is_numeric() or values.dtype == pl.String):
         return None
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
     told = values.cast(pl.String).str.strip_chars().replace("", None)
     found = told.cast(pl.Float64, strict=False)
     found = found.set(~found.is_finite().fill_null(True), None)
@@ -42,8 +44,9 @@ def _bands(numbers: pl.Series) -> pl.Series:
     """Return bands that hold about a quarter of the samples each, named `from to below to`."""
     known = numbers.drop_nulls().to_numpy()
     edges = np.unique(np.quantile(known, np.linspace(0, 1, _BANDS + 1), method="nearest"))
-    ends = [*(f"below {edge:g}" for edge in edges[1:-1]), f"{edges[-1]:g}"]
-    names = [f"{start:g} to {end}" for start, end in zip(edges[:-1], ends, strict=True)]
+    told = [f"{edge:.10g}" for edge in edges]
+    ends = [*(f"below {edge}" for edge in told[1:-1]), told[-1]]
+    names = [f"{start} to {end}" for start, end in zip(told[:-1], ends, strict=True)]
     place = np.searchsorted(edges[1:-1], numbers.fill_null(edges[0]).to_numpy(), side="right")
     found = pl.Series(np.array(names)[place].tolist(), dtype=pl.String)
     return found.set(numbers.is_null(), UNKNOWN)

@@ -177,10 +177,24 @@ def test_what_networks_are_made_of_is_never_left_on_disk(tmp_path: Path, monkeyp
     assert store.save(Unfinished(1, {}, {"networks": {"weight": torch.randn(100)}})) == {}
 
 
+def test_of_a_large_part_a_single_number_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "_HELD", 100)
+    weights = {"weight": torch.randn(50, 3), "num_batches_tracked": torch.tensor(7)}
+    kept = DiskStore(tmp_path).save(Unfinished(1, {}, {"epoch-00000-weights": dict(weights)}))
+    loaded = DiskStore(tmp_path).load()
+    assert loaded is not None
+    for part in (kept["epoch-00000-weights"], loaded.parts["epoch-00000-weights"]):
+        assert isinstance(part["weight"], SavedArray)
+        for name, tensor in weights.items():
+            assert torch.equal(in_memory(part[name]), tensor), name
+    again = DiskStore(tmp_path / "again").save(Unfinished(1, {}, {"epoch-00000-weights": kept["epoch-00000-weights"]}))
+    assert torch.equal(in_memory(again["epoch-00000-weights"]["num_batches_tracked"]), torch.tensor(7))
+
+
 def test_training_gives_the_same_whether_large_parts_lie_in_memory_or_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
+    found, tails = [], []
     for number, held in enumerate((1 << 30, 0)):
         monkeypatch.setattr(resume, "_HELD", held)
         generator = torch.Generator().manual_seed(0)
@@ -189,15 +203,19 @@ def test_training_gives_the_same_whether_large_parts_lie_in_memory_or_on_disk(
         features = FeatureInputs(torch.randn(40, 5, generator=generator), torch.device("cpu"))
         examples = Examples(features, rows, labels, rows[:0], labels[:0], 3)
         picker = PickSmallLoss(SmallLossOptions(0.3, 1, 1.0, 0.4, False, 3, 0))
-        plan = FitPlan(8, 10, 0.1, 0.9, 0.0, 0, "float32", torch.device("cpu"))
+        plan = FitPlan(8, 10, 0.1, 0.9, 0.0, 0, "float32", torch.device("cpu"), keep_epochs=3)
         store = DiskStore(tmp_path / str(number))
         fitted = fit(networks, examples, Rule(picker, Memoryless()), plan, SilentReport(), store)
         found.append([{name: in_memory(array) for name, array in epoch.items()} for epoch in fitted.signals])
         on_disk = isinstance(fitted.signals[0]["loss"], SavedArray)
         assert on_disk == (held == 0)
+        tails.append({epoch: {n: in_memory(a) for n, a in weights.items()} for epoch, weights in fitted.tail.items()})
     for one, other in zip(*found, strict=True):
         assert all(torch.equal(one[name].nan_to_num(-1), other[name].nan_to_num(-1)) for name in one)
     assert not bool(found[0][-1]["variance"].isnan().any())
+    assert list(tails[0]) == list(tails[1]) == [5, 6, 7]
+    for epoch, weights in tails[0].items():
+        assert all(torch.equal(weights[name], tails[1][epoch][name]) for name in weights)
 
 
 def torch_head(generator: torch.Generator) -> Head:

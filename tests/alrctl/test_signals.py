@@ -29,9 +29,16 @@ def written(path: Path, names: list[str], network: int = 1) -> Path:
     return path / "signals.parquet"
 
 
-def test_what_was_kept_is_told_by_epoch_and_a_sample_not_seen_was_not_kept(tmp_path: Path) -> None:
-    found = list(signals.kept_by_epoch(written(tmp_path, ["c", "a"]), DATA, np.array([0, 1, 2])))
-    assert [(epoch, kept.tolist()) for epoch, kept in found] == [(0, [True, False, True]), (1, [False, False, False])]
+def test_what_was_seen_is_told_by_epoch_and_a_sample_not_seen_was_not_kept_and_has_no_loss(tmp_path: Path) -> None:
+    found = list(signals.by_epoch(written(tmp_path, ["c", "a"]), DATA, np.array([0, 1, 2])))
+    kept = [(seen.epoch, seen.kept.tolist()) for seen in found]
+    assert kept == [(0, [True, False, True]), (1, [False, False, False])]
+    for seen in found:
+        np.testing.assert_array_equal(seen.loss, [1, np.nan, 1])
+
+
+def test_what_was_seen_is_that_of_the_first_network(tmp_path: Path) -> None:
+    assert list(signals.by_epoch(written(tmp_path, ["a"], network=2), DATA, np.array([0]))) == []
 
 
 def test_the_course_of_training_is_given_in_the_order_asked_for(tmp_path: Path) -> None:

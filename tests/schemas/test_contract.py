@@ -280,6 +280,8 @@ def test_shares_by_class_may_be_null_but_not_above_one() -> None:
         "val_accuracy": [None],
         "val_balanced_accuracy": [None],
         "val_macro_f1": [None],
+        **{f"val_{name}": [None] for name in ("macro_precision", "macro_auroc", "mcc", "confusion")},
+        **{f"val_{name}_by_class": [None] for name in ("precision", "recall", "f1", "auroc")},
         "kept_share": [1.0],
     }
     assert HISTORY.make(row | {"kept_share_by_class": [[1.0, None]]}).height == 1

@@ -22,7 +22,8 @@ from schemas.checkpoint import NetworkSpec
 from schemas.errors import DataError
 from schemas.history import HISTORY
 from stages.methods import metrics
-from stages.report import NoStore, SilentReport, Unfinished
+from stages.methods.predictions import Predictions
+from stages.report import NoStore, SilentReport, Unfinished, in_memory
 from stages.training.failures import DivergedError
 from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate
 from stages.training.inputs import FeatureInputs, ImageInputs
@@ -390,7 +391,7 @@ def test_the_best_epoch_is_kept_where_asked_and_of_equals_the_earlier(keep_best:
     expected = scores.index(max(scores)) if keep_best else 8
     assert found.best_epoch == expected
     now = predict(networks, given.inputs, given.val_rows, CPU, "float32").posterior.numpy().astype(np.float64)
-    assert metrics.overall(given.val_labels.numpy(), now)["macro_f1"] == scores[expected]
+    assert metrics.overall(Predictions(given.val_labels.numpy(), now))["macro_f1"] == scores[expected]
 
 
 def test_history_keeps_its_contract_and_counts_what_was_kept() -> None:
@@ -403,6 +404,46 @@ def test_history_keeps_its_contract_and_counts_what_was_kept() -> None:
         assert row["kept_share"] == pytest.approx(kept.float().mean().item())
         by_class = [kept[given.labels == index].float().mean().item() for index in range(CLASSES)]
         assert row["kept_share_by_class"] == pytest.approx(by_class)
+
+
+def test_the_history_judges_each_epoch_by_the_validation_split() -> None:
+    given, networks = examples(), heads(2)
+    found = fitted(networks, PickAll(), plan(epochs=3), given=given)
+    now = predict(networks, given.inputs, given.val_rows, CPU, "float32").posterior.numpy().astype(np.float64)
+    of = Predictions(given.val_labels.numpy(), now)
+    row, overall, by_class = found.history[-1], metrics.overall(of), metrics.by_class(of)
+    assert row["val_loss"] == pytest.approx(overall["log_loss"])
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_precision", "macro_auroc", "mcc"):
+        assert row[f"val_{name}"] == pytest.approx(overall[name]), name
+    for name in ("precision", "recall", "f1", "auroc"):
+        assert row[f"val_{name}_by_class"] == pytest.approx(getattr(by_class, name).tolist()), name
+    assert row["val_confusion"] == metrics.confusion(of.label, of.predicted, CLASSES).ravel().tolist()
+    assert row["val_accuracy"] != found.history[0]["val_accuracy"]
+
+
+def test_what_the_validation_split_leaves_undefined_is_null_in_the_history() -> None:
+    given = examples(validation=12)
+    no_third = Examples(given.inputs, given.rows, given.labels, given.val_rows, given.val_labels.clamp(max=1), CLASSES)
+    row = fitted(heads(1), PickAll(), plan(epochs=1), given=no_third).history[0]
+    assert row["val_recall_by_class"][2] is row["val_auroc_by_class"][2] is row["val_f1_by_class"][2] is None
+    table = HISTORY.make({name: [row[name]] for name in HISTORY.schema.column_names()})
+    assert table["val_recall_by_class"][0][2] is None
+    without = fitted(heads(1), PickAll(), plan(epochs=1), given=examples(validation=0)).history[0]
+    told = HISTORY.make({name: [without[name]] for name in HISTORY.schema.column_names()})
+    of_validation = [name for name in told.columns if name.startswith("val_")]
+    assert len(of_validation) == 12
+    assert all(told[name].to_list() == [None] for name in of_validation)
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(0, []), (1, [3]), (2, [2, 3]), (9, [0, 1, 2, 3])])
+def test_the_last_epochs_weights_are_kept_as_they_were(keep: int, expected: list[int]) -> None:
+    store = Kept()
+    found = fitted(heads(2), PickAll(), plan(epochs=4, keep_epochs=keep, keep_best=True), store)
+    assert list(found.tail) == expected
+    for epoch, weights in found.tail.items():
+        then = store.states[epoch].tensors("networks")
+        assert weights.keys() == then.keys()
+        assert all(torch.equal(in_memory(weights[name]), then[name]) for name in then), epoch
 
 
 def test_a_class_without_samples_has_no_share_kept() -> None:
@@ -538,6 +579,7 @@ def test_no_allowed_batch_size_leaves_a_batch_of_one_which_batch_norm_cannot_tak
 
 def test_a_plan_takes_every_option_that_it_shares_with_a_stage() -> None:
     values = {"epochs": 7, "batch_size": 5, "learning_rate": 0.3, "momentum": 0.4, "weight_decay": 0.5, "seed": 6}
+    values["keep_epochs"] = 2
     options = TrainingOptions.model_validate(values | {"precision": "bfloat16"})
     expected = FitPlan(**values, precision="bfloat16", device=CPU, keep_best=True)  # type: ignore[arg-type]
     assert FitPlan.of(options, CPU, keep_best=True) == expected
