@@ -13,32 +13,28 @@ from alrctl import figures, files
 from alrctl.console import cell
 from alrctl.evaluation_files import estimate_in_words
 from alrctl.page.parts import Drawing, Section, Table, slug
-from alrctl.page.project import Project
+from alrctl.page.project import Project, data_sets
 from alrctl.project import Artifact
 
 
 def data_set(projects: Sequence[Project]) -> list[Section]:
     """Return a section for each data set: images by class and split."""
     sections = []
-    for project in projects:
-        for one in project.of_stage("ingest"):
-            told = one.manifest.summary
-            splits = told["by_split"]
-            rows = [[name, *(cell(counts[name]) for counts in splits.values())] for name in next(iter(splits.values()))]
-            most, least = max(splits["train"].values()), min(splits["train"].values())
-            text = [
-                f"{told['samples']:,} images of {told['classes']} classes"
-                + (f" and {told['groups']:,} groups (patients or lesions)" if told["groups"] else "")
-                + (
-                    f"; the largest class has {most / least:.0f} times the training images of the smallest."
-                    if least
-                    else "."
-                )
-            ]
-            name = project.called("data set")
-            drawing = Drawing(slug(f"{name} classes"), figures.class_counts(splits), "images by class and split")
-            table = Table(["class", *splits], rows, "images by class and split", folded=True)
-            sections.append(Section(_title("Data set", project), text, [drawing], [table]))
+    found = data_sets(projects)
+    for name, one in found:
+        told = one.manifest.summary
+        splits = told["by_split"]
+        rows = [[label, *(cell(counts[label]) for counts in splits.values())] for label in next(iter(splits.values()))]
+        most, least = max(splits["train"].values()), min(splits["train"].values())
+        groups = f" and {told['groups']:,} groups (patients or lesions)" if told["groups"] else ""
+        text = f"{told['samples']:,} images of {told['classes']} classes{groups}"
+        text += (
+            f"; the largest class has {most / least:.0f} times the training images of the smallest." if least else "."
+        )
+        title = f"Data set: {name}" if name and len(found) > 1 else "Data set"
+        drawing = Drawing(slug(f"{title} classes"), figures.class_counts(splits), "images by class and split")
+        table = Table(["class", *splits], rows, "images by class and split", folded=True)
+        sections.append(Section(title, [text], [drawing], [table]))
     return sections
 
 

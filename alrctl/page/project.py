@@ -58,6 +58,15 @@ def projects(roots: Sequence[Path]) -> list[Project]:
     return found
 
 
+def data_sets(projects: Sequence[Project]) -> list[tuple[str, Artifact]]:
+    """Return each data set once, with the name of the first project that was made from it."""
+    found: dict[Path, tuple[str, Artifact]] = {}
+    for project in projects:
+        for one in project.of_stage("ingest"):
+            found.setdefault(one.path.resolve(), (project.name, one))
+    return list(found.values())
+
+
 def _data_outside(artifacts: Sequence[Artifact]) -> list[Artifact]:
     """Return the data sets that the artifacts were made from and that lie elsewhere."""
     here = {one.path.resolve() for one in artifacts}

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alrctl.console import cell
-from alrctl.page.project import Project
+from alrctl.page.project import Project, data_sets
 from alrctl.project import Evaluation
+
+_MOST_BRANCHES = 6
 
 
 def summary(projects: Sequence[Project]) -> list[str]:
     """Return the main findings."""
+    data = data_sets(projects)
     lines = []
-    for project in projects:
-        for one in project.of_stage("ingest"):
-            told = one.manifest.summary
-            groups = f", {told['groups']:,} groups" if told["groups"] else ""
-            name = f"{project.name}: the" if project.name else "The"
-            lines.append(f"{name} data set has {told['samples']:,} images of {told['classes']} classes{groups}.")
-        for branch, judged in project.branches().items():
-            lines += _bought(project.called(branch) if branch or project.name else "", judged)
+    for name, one in data:
+        told = one.manifest.summary
+        groups = f", {told['groups']:,} groups" if told["groups"] else ""
+        who = f"{name}: the" if len(data) > 1 else "The"
+        lines.append(f"{who} data set has {told['samples']:,} images of {told['classes']} classes{groups}.")
+    branches = [(project, branch, judged) for project in projects for branch, judged in project.branches().items()]
+    if len(branches) > _MOST_BRANCHES:  # the first section compares them, which says more
+        return [*lines, f"{len(branches)} runs were judged; what they bought is told first."]
+    for project, branch, judged in branches:
+        lines += _bought(project.called(branch) if branch or project.name else "", judged)
     return lines
 
 

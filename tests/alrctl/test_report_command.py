@@ -180,6 +180,21 @@ def test_several_projects_are_told_on_one_page_and_told_apart(alrctl: Alrctl, ev
     page = Page((work / "report.html").read_text(encoding="utf-8"))
     for told in ("work/r1/eval", "<b>work/random/r1/eval", "<b>work/entropy: after 4 labels", "work: the data set has"):
         assert told.casefold() in page.text.casefold()
+    assert "The evaluations were not compared" in page.text, "they are of other samples, and that is said"
+
+
+def test_what_the_labels_bought_is_told_against_random(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
+    assert alrctl("report", evil, "-o", tmp_path / "report.html").code == 0
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert re.search(r"4 labels by entropy bought (as much as|more than all) \d+ by random \(95 % interval", text)
+    assert "paired bootstrap over" in text
+
+
+def test_one_data_set_of_several_projects_is_told_once(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
+    ran = alrctl("report", evil / "entropy", evil / "random", "-o", tmp_path / "report.html")
+    assert ran.code == 0, ran.err
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert text.count("The data set has 60 images") == 1
 
 
 def test_each_figure_of_the_page_can_be_had_as_a_file(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:

@@ -148,8 +148,17 @@ def test_samples_of_one_group_are_drawn_together() -> None:
     given = Predictions(np.tile([0, 1], 40), np.tile([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]], (40, 1)))
     paired = judged(inputs(given, group=np.repeat(np.arange(40), 2)), bootstrap=100).metrics["accuracy"]
     alone = judged(inputs(given, group=np.arange(80)), bootstrap=100).metrics["accuracy"]
-    assert paired == {"value": 0.5, "low": 0.5, "high": 0.5}
-    assert alone["low"] != alone["high"]
+    assert paired == {"value": 0.5, "low": None, "high": None}, "every resample says the same"
+    assert alone["low"] < 0.5 < alone["high"]
+
+
+def test_all_right_is_not_said_to_be_sure_and_a_mean_that_never_changes_has_no_interval() -> None:
+    label = np.tile([0, 1, 2], 10)
+    found = judged(inputs(Predictions(label, np.eye(3)[label]), group=np.arange(30))).metrics
+    edge = 0.025 ** (1 / 30)
+    for name in ("accuracy", "top_2_accuracy"):
+        assert found[name] == {"value": 1.0, "low": pytest.approx(edge), "high": 1.0}
+    assert found["balanced_accuracy"] == {"value": 1.0, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(("groups", "warns"), [(19, True), (20, False)])

@@ -59,17 +59,20 @@ def test_metrics_by_class_equal_scikit_learns_where_defined_and_are_nan_where_no
     for index in range(of.count):
         positive, claimed = of.label == index, of.predicted == index
         assert (found.support[index], found.predicted[index]) == (positive.sum(), claimed.sum())
-        expected = dict.fromkeys(BY_CLASS, math.nan)
+        expected = dict.fromkeys((*BY_CLASS, "mcc", "log_loss"), math.nan)
         if claimed.any():
             expected["precision"] = sk.precision_score(positive, claimed, zero_division=0)
         if positive.any():
             expected["recall"] = sk.recall_score(positive, claimed)
             expected["f1"] = sk.f1_score(positive, claimed)
             expected["average_precision"] = sk.average_precision_score(positive, of.posterior[:, index])
+            own = np.clip(of.posterior[positive, index], np.finfo(float).eps, 1)
+            expected["log_loss"] = float(-np.log(own).mean())
         if not positive.all():
             expected["specificity"] = float((~claimed & ~positive).sum() / (~positive).sum())
         if positive.any() and not positive.all():
             expected["auroc"] = sk.roc_auc_score(positive, of.posterior[:, index])
+            expected["mcc"] = sk.matthews_corrcoef(positive, claimed)
         for name, value in expected.items():
             assert getattr(found, name)[index] == pytest.approx(value, abs=1e-12, nan_ok=True), name
 
