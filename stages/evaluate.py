@@ -23,7 +23,6 @@ from stages.report import Report
 from stages.training.device import Device, Precision
 
 _FEW_GROUPS = 20
-_SHARES = ("precision", "recall", "specificity")
 _OF_SUBGROUPS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc", "log_loss", "expected_calibration_error")
 
 
@@ -204,12 +203,10 @@ def _bounds(
     """Return the interval of one class's metric; undefined where the metric is."""
     if np.isnan(value):
         return float("nan"), float("nan")
-    values = replicates.by_class[name][:, index]
-    if name not in _SHARES or value not in (0.0, 1.0):
-        return intervals.bounds(values)
-    given = inputs.predictions
-    of = {"precision": given.predicted == index, "recall": given.label == index, "specificity": given.label != index}
-    return intervals.of_share(values, value, len(np.unique(inputs.group[of[name]])))
+    label, predicted = inputs.predictions.label, inputs.predictions.predicted
+    hangs_on = {"precision": predicted == index, "specificity": label != index}.get(name, label == index)
+    groups = intervals.groups_of(inputs.group, hangs_on)
+    return intervals.of_class(replicates.by_class[name][:, index], value, groups)
 
 
 def _group_names(yardstick: Yardstick, classes: int) -> list[str]:

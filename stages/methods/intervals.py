@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse, special
 
 from stages.methods import calibration, metrics
 from stages.methods.metrics import PLAIN, Yardstick
@@ -20,6 +20,7 @@ from stages.methods.predictions import Floats, Ints, Predictions
 _BUCKETS = 4096
 _LEVELS = 2048  # of a posterior, past which its order is held in part
 _ALONE = 512  # of the highest positives, which average precision hangs on: they keep their order whatever their number
+_FEW = 2  # groups, below which nothing tells how much they differ
 _DENSE = (
     0.02  # samples a bucket and place, past which multiplying all of them is quicker than only those that are there
 )
@@ -127,18 +128,44 @@ def bounds(values: Floats) -> tuple[float, float]:
 
 
 def of_share(values: Floats, share: float, groups: int) -> tuple[float, float]:
-    """Return the interval of a share; of none or all, where every resample says the same, Clopper and Pearson's.
+    """Return the interval of a share of the samples.
+
+    Of none or all, where every resample says the same, it is Clopper and Pearson's for as many tries as groups.
 
     Args:
         values: (R,) the share in each resample.
         share: itself.
         groups: in which it was seen.
     """
-    low, high = bounds(values)
-    if groups and share in (0.0, 1.0):
-        edge = 0.025 ** (1 / groups)
-        return (edge, 1.0) if share == 1 else (0.0, 1 - edge)
-    return low, high
+    if not groups or share not in (0.0, 1.0):
+        return bounds(values)
+    edge = 0.025 ** (1 / groups)
+    return (edge, 1.0) if share == 1 else (0.0, 1 - edge)
+
+
+def of_class(values: Floats, value: float, groups: int) -> tuple[float, float]:
+    """Return the interval of a metric of one class, which may be seen in so few groups that percentiles are too narrow.
+
+    It is a t-interval of the logit, whose spread the resamples tell; of 0 or 1 it is that of a share.
+
+    Args:
+        values: (R,) the metric in each resample.
+        value: itself, from 0 to 1.
+        groups: in which the samples are that it hangs on.
+    """
+    known = values[np.isfinite(values)]
+    if groups < _FEW or not 0 < value < 1 or not len(known):
+        return of_share(values, value, groups)
+    spread = known.std() / (value * (1 - value)) * special.stdtrit(groups - 1, 0.975)
+    low, high = special.expit(special.logit(value) + np.array([-spread, spread]))
+    return float(low), float(high)
+
+
+def groups_of(group: Ints, which: NDArray[np.bool_]) -> int:
+    """Return in how many groups some samples are."""
+    seen = np.zeros(int(group.max()) + 1, dtype=bool)
+    seen[group[which]] = True
+    return int(seen.sum())
 
 
 def _of_matrix(matrix: Floats) -> dict[str, Floats]:
@@ -189,13 +216,14 @@ def _calibration_error(given: Predictions, drawn: Resamples, total: Floats, bins
     """Return the expected calibration error of each resample, less what resampling itself adds to it.
 
     A resample is a noisier sample than the sample, and noise looks like miscalibration: the replicates are moved to lie
-    about the error of the sample.
+    about the error of the sample. That is itself too large by about as much: those below are moved as far again.
     """
     place, confidence, right = calibration.bins_of(given, bins)
     gap = drawn.counts(place, bins, confidence - right)
     found = np.abs(gap).sum(axis=1) / total
-    moved = found - found.mean() + calibration.expected_error(given, bins)
-    return np.asarray(np.maximum(moved, 0.0))
+    added = found.mean() - calibration.expected_error(given, bins)
+    moved = np.where(found < found.mean(), found - 2 * added, found - added)
+    return np.asarray(np.clip(moved, 0.0, 1.0))
 
 
 def _ranking(given: Predictions, drawn: Resamples) -> dict[str, Floats]:

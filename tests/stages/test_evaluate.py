@@ -189,6 +189,22 @@ def test_shares_of_all_or_none_have_exact_ends_by_the_groups_they_were_seen_in()
     assert found["precision"][2] is found["precision_low"][2] is found["precision_high"][2] is None
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_an_accuracy_of_all_or_none_has_an_interval_too_overall_and_in_sub_groups(right: bool) -> None:
+    label = np.arange(40) % 3
+    said = (label if right else (label + 1) % 3)[:, None] == np.arange(3)
+    given = inputs(Predictions(label, said * 0.7 + 0.1), metadata={"sex": pl.Series("sex", ["m", "f"] * 20)})
+    found = judged(given, top_k=[1])
+    overall = stats.binomtest(20 * right, 20).proportion_ci(0.95, method="exact")
+    for name in ("accuracy", "top_1_accuracy"):
+        assert found.metrics[name]["low"] == pytest.approx(overall.low), name
+        assert found.metrics[name]["high"] == pytest.approx(overall.high), name
+    rows = [row for row in found.subgroups if row["metric"] == "accuracy"]
+    assert [(row["groups"], row["low"], row["high"]) for row in rows] == [
+        (20, pytest.approx(overall.low), pytest.approx(overall.high))
+    ] * 2
+
+
 def test_figures_are_those_of_the_metrics() -> None:
     given, costs = predictions(seed=4), np.random.default_rng(1).uniform(0, 3, (3, 3))
     found = judged(inputs(given, costs=costs, ordered=True), bootstrap=0, top_k=[2, 1, 2], many=100, few=100)

@@ -25,7 +25,7 @@ def drawn(seed: int, count: int, classes: int, tenths: bool) -> Predictions:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 200), st.integers(2, 9), st.integers(2, 30), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_error_is_that_of_a_loop_over_bins(seed: int, count: int, classes: int, bins: int, tenths: bool) -> None:
     of = drawn(seed, count, classes, tenths)
     assert of.posterior is not None

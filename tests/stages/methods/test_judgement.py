@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.methods.judgement import judge
+from stages.methods.judgement import Seen, judge, losses
 
 TRUE = np.array([0, 0, 0, 1, 1, 2])
 GIVEN = np.array([0, 0, 1, 1, 1, 0])
@@ -26,3 +26,11 @@ def test_of_nothing_nothing_is_said() -> None:
     assert found.precision is None
     assert found.recall == 0
     assert judge(CLEAN, (TRUE + 1) % 3, TRUE, 3).worst_recall is None
+
+
+def test_losses_are_means_over_those_seen_that_are_right_wrong_and_picked() -> None:
+    seen = Seen(0, np.array([True, True, False, False]), np.array([1.0, 5.0, 3.0, np.nan]))
+    assert losses(seen, np.array([True, False, True, False])) == (2, 5, 3)
+    assert losses(seen, np.array([False, False, False, True])) == (None, 3, 3)
+    nothing = Seen(0, np.zeros(4, dtype=bool), np.full(4, np.nan))
+    assert losses(nothing, np.ones(4, dtype=bool)) == (None, None, None)

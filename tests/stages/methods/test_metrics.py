@@ -52,7 +52,7 @@ def equal(found: float | None, expected: float | None) -> bool:
 
 
 @given(judged())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_metrics_by_class_equal_scikit_learns_where_defined_and_are_nan_where_not(of: Predictions) -> None:
     found = metrics.by_class(of)
     assert of.posterior is not None
@@ -78,7 +78,7 @@ def test_metrics_by_class_equal_scikit_learns_where_defined_and_are_nan_where_no
 
 
 @given(judged(), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_overall_metrics_of_the_classes_said_equal_scikit_learns(of: Predictions, with_posterior: bool) -> None:
     found = metrics.overall(of if with_posterior else said_only(of), Yardstick(ordered=True))
     label, predicted, there = of.label, of.predicted, np.unique(of.label)
@@ -103,7 +103,7 @@ def test_overall_metrics_of_the_classes_said_equal_scikit_learns(of: Predictions
 
 
 @given(judged())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_overall_metrics_of_the_posterior_equal_scikit_learns(of: Predictions) -> None:
     found = metrics.overall(of)
     label, posterior = of.label, of.posterior
@@ -171,7 +171,7 @@ def test_costs_are_by_reference_in_the_row_and_class_said_in_the_column() -> Non
 
 
 @given(judged(), st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_means_of_groups_of_classes_are_over_their_classes_that_are_there(of: Predictions, seed: int) -> None:
     members = np.random.default_rng(seed).integers(0, 3, of.count)
     groups = {name: members == number for number, name in enumerate(("many", "medium", "few"))}
@@ -186,7 +186,7 @@ def test_means_of_groups_of_classes_are_over_their_classes_that_are_there(of: Pr
 
 
 @given(judged())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_without_a_posterior_whatever_needs_one_is_none_or_not_there(of: Predictions) -> None:
     found, full = metrics.overall(said_only(of), Yardstick(top_k=(1, 2))), metrics.overall(of, Yardstick(top_k=(1, 2)))
     assert found["macro_auroc"] is found["macro_average_precision"] is None
@@ -196,14 +196,14 @@ def test_without_a_posterior_whatever_needs_one_is_none_or_not_there(of: Predict
 
 
 @given(judged())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_no_metric_is_ever_nan_or_infinite(of: Predictions) -> None:
     found = metrics.overall(of, Yardstick(top_k=(1, 2, 3), ordered=True, costs=np.ones((of.count, of.count))))
     assert all(value is None or math.isfinite(value) for value in found.values())
 
 
 @given(judged())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_order_of_the_samples_is_of_no_account(of: Predictions) -> None:
     yardstick = Yardstick(top_k=(2,), ordered=True)
     turned = metrics.overall(of.at(np.arange(len(of.label))[::-1]), yardstick)

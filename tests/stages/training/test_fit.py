@@ -205,6 +205,17 @@ def test_going_on_gives_the_same_where_the_loss_remembers_samples() -> None:
     assert same_tensors(again, networks)
 
 
+def test_going_on_after_any_epoch_keeps_the_same_last_epochs() -> None:
+    how, store = plan(epochs=5, keep_epochs=3), Kept()
+    whole = fitted(heads(2), PickAll(), how, store)
+    assert list(whole.tail) == [2, 3, 4]
+    for state in store.states:
+        resumed = fitted(heads(2), PickAll(), how, Kept(state))
+        assert list(resumed.tail) == [2, 3, 4]
+        for epoch, weights in whole.tail.items():
+            assert all(torch.equal(in_memory(resumed.tail[epoch][name]), in_memory(weights[name])) for name in weights)
+
+
 def test_going_on_after_any_epoch_keeps_the_same_best_epoch() -> None:
     how, networks, store = plan(epochs=5, learning_rate=1.0, keep_best=True), heads(1), Kept()
     whole = fitted(networks, PickAll(), how, store)
