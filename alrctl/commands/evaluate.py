@@ -201,16 +201,18 @@ def _predictions(
 
 def _tell(target: Target, split: str, outputs: stage.EvaluateOutputs, checkpoint: Path | None) -> None:
     """Tell every figure, overall and by class, over the labels bought for the network."""
+    bought = 0 if checkpoint is None else bought_for(checkpoint.parent)
     overall = {name: metric["value"] for name, metric in outputs.metrics.items()}
     last = {} if outputs.last_epochs is None else outputs.last_epochs["metrics"]
     means = {f"last_epochs/{name}": metric["mean"] for name, metric in last.items()}
     words = {"label", "class_group"}
     by_class = {name: list(values) for name, values in outputs.by_class.items() if name not in words}
-    told = {f"{split}/{name}": value for name, value in {**overall, **means, **by_class}.items()}
+    told = {f"{split}/{name}": value for name, value in {**overall, **means}.items()}
     quality = {name: value for name, value in (outputs.label_quality or {}).items() if not isinstance(value, dict)}
     told |= {f"labels/{name}": value for name, value in quality.items()}
     target.report.classes = outputs.by_class["label"]
-    target.report.measured(told, 0 if checkpoint is None else bought_for(checkpoint.parent))
+    target.report.measured(told, bought)
+    target.report.measured({f"{split}/{name}": values for name, values in by_class.items()}, bought)
 
 
 def _story(session: Session, summary: Summary) -> None:
