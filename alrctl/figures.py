@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from schemas.judgement import ALL
@@ -95,6 +95,8 @@ def class_counts(counts: dict[str, dict[str, int]]) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.set(xscale="log", xlabel="images (logarithmic scale)")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))  # the usual one writes formulas, which are off
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(axis="x", alpha=0.3)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure

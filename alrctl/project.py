@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alrctl import manifest
 from alrctl.manifest import Manifest
+
+BOUND = "bound"
+"""The directory of a network trained on labels all of which are right, and of its evaluation."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,40 @@ def evaluations(root: Path) -> list[Evaluation]:
             trained = by_path.get(source.resolve()) if source else None
             bought = _bought(trained, by_path) if trained else 0
             place = artifact.path.relative_to(root).parent
-            branch = (place if place.name == "bound" else place.parent).as_posix()
+            branch = (place if place.name == BOUND else place.parent).as_posix()
             found.append(Evaluation(artifact, "" if branch == "." else branch, bought, artifact.manifest.summary))
     return sorted(found, key=lambda one: (one.branch, one.bought, str(one.artifact.path)))
+
+
+def branches(judged: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+    """Return the evaluations of each branch, fewest labels bought first; those of all labels corrected come last.
+
+    What was judged before any label was bought, in a directory above several branches, is the first of each of them.
+    """
+    found: dict[str, list[Evaluation]] = {}
+    for one in judged:
+        found.setdefault(one.branch, []).append(one)
+    shared = {name: found[name] for name in found if _is_shared(name, found)}
+    own = {name: _above(name, shared) + found[name] for name in found if name not in shared}
+    return dict(sorted(own.items(), key=lambda pair: is_bound(pair[0])))  # stable: else as they were
+
+
+def is_bound(branch: str) -> bool:
+    """Say whether a branch is the training on labels all of which are right."""
+    return branch.rpartition("/")[2] == BOUND
+
+
+def _is_shared(name: str, found: Mapping[str, Sequence[Evaluation]]) -> bool:
+    below = [other for other in found if other != name and _lies_below(other, name) and not is_bound(other)]
+    return bool(below) and all(one.bought == 0 for one in found[name])
+
+
+def _above(name: str, shared: Mapping[str, list[Evaluation]]) -> list[Evaluation]:
+    return [] if is_bound(name) else [one for above in shared if _lies_below(name, above) for one in shared[above]]
+
+
+def _lies_below(name: str, above: str) -> bool:
+    return not above or name.startswith(f"{above}/")
 
 
 def _bought(trained: Artifact, by_path: dict[Path, Artifact]) -> int:

@@ -39,9 +39,11 @@ def classes(projects: Sequence[Project]) -> list[Section]:
     return [Section("Class by class", text, drawings, tables)] if tables else []
 
 
-def _last(projects: Sequence[Project]) -> list[tuple[str, Evaluation]]:
+def _last(projects: Sequence[Project], bound: bool = True) -> list[tuple[str, Evaluation]]:
     return [
-        (project.called(branch), judged[-1]) for project in projects for branch, judged in project.branches().items()
+        (project.branch_called(branch), judged[-1])
+        for project in projects
+        for branch, judged in project.branches(bound).items()
     ]
 
 
@@ -136,7 +138,7 @@ def _one(row: dict[str, Any] | None) -> str:
 def label_quality(projects: Sequence[Project]) -> list[Section]:
     """Return how good the labels are by the truth, where it was given."""
     text, tables = [], []
-    for name, one in _last(projects):
+    for name, one in _last(projects, bound=False):
         quality = one.summary["label_quality"]
         if quality is None:
             continue

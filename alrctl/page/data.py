@@ -49,8 +49,8 @@ def noise(projects: Sequence[Project]) -> list[Section]:
             text.append(f"Labels were made wrong on purpose, for an experiment: {rate:.1%} of those touched.")
             rows = [[name, cell(value)] for name, value in told["realised_rate_by_class"].items()]
             tables.append(Table(["class", "share made wrong"], rows, "made wrong on purpose", folded=True))
-        for number, (branch, judged) in enumerate(project.branches().items()):
-            last, name = judged[-1], project.called(branch)
+        for number, (branch, judged) in enumerate(project.branches(bound=False).items()):
+            last, name = judged[-1], project.branch_called(branch)
             if last.summary["estimated_noise"]:
                 text.append(f"{name}: {estimate_in_words(last.summary['estimated_noise'])}")
             if number == 0:  # before anybody looked all branches had the same labels

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alrctl import manifest
-from alrctl.project import Artifact, Evaluation, evaluations, scan
+from alrctl.project import BOUND, Artifact, Evaluation, branches, evaluations, is_bound, scan
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class Project:
         """Return a name within the project, with the project's where there are several."""
         return "/".join(part for part in (self.name, name) if part and part != ".") or self.root.resolve().name
 
-    def branches(self) -> dict[str, list[Evaluation]]:
-        """Return the evaluations of each branch, those with fewest labels bought first."""
-        found: dict[str, list[Evaluation]] = {}
-        for one in self.evaluations:
-            found.setdefault(one.branch, []).append(one)
-        return found
+    def branches(self, bound: bool = True) -> dict[str, list[Evaluation]]:
+        """Return the evaluations of each branch, those with fewest labels bought first, with or without the bound."""
+        found = branches(self.evaluations)
+        return {name: judged for name, judged in found.items() if bound or not is_bound(name)}
+
+    def branch_called(self, branch: str) -> str:
+        """Return a branch's name as people read it."""
+        return self.called(branch[: -len(BOUND)] + "all labels corrected" if is_bound(branch) else branch)
 
 
 def projects(roots: Sequence[Path]) -> list[Project]:

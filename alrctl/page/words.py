@@ -24,7 +24,7 @@ def summary(projects: Sequence[Project]) -> list[str]:
     if len(branches) > _MOST_BRANCHES:  # the first section compares them, which says more
         return [*lines, f"{len(branches)} runs were judged; what they bought is told first."]
     for project, branch, judged in branches:
-        lines += _bought(project.called(branch) if branch or project.name else "", judged)
+        lines += _bought(project.branch_called(branch) if branch or project.name else "", judged)
     return lines
 
 
