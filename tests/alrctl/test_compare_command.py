@@ -146,6 +146,17 @@ def test_all_corrected_is_told_by_the_truth_or_named(alrctl: Alrctl, runs: Path)
     assert named["bound"] == found["bound"]
 
 
+def test_on_the_page_the_bound_is_told_as_what_it_is_and_bought_nothing(
+    alrctl: Alrctl, runs: Path, tmp_path: Path
+) -> None:
+    assert alrctl("report", runs / "run0", "-o", tmp_path / "report.html").code == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "With all labels corrected: balanced accuracy" in text
+    assert "bound: " not in text
+    assert "all labels corrected: labels now" not in text
+    assert "mathdefault" not in text
+
+
 def test_people_are_told_what_figures_rest_on(alrctl: Alrctl, runs: Path) -> None:
     shown = " ".join(alrctl("compare", runs / "run1", *QUICK).out.split())
     for told in (
