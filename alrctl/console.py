@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import Task as ProgressTask
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from alrctl.tracking import Tracker, scalars
 
@@ -32,6 +33,7 @@ class Voice:
     def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self._silent = as_json or quiet
+        self._warned: set[str] = set()
         self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
@@ -39,6 +41,11 @@ class Voice:
         """Print a line for people on stdout."""
         if not self._silent:
             self.out.print(markup)
+
+    def show(self, tree: Tree) -> None:
+        """Print a tree for people on stdout."""
+        if not self._silent:
+            self.out.print(tree)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table for people on stdout."""
@@ -52,7 +59,10 @@ class Voice:
         self.out.print(table)
 
     def warn(self, text: str) -> None:
-        """Print a warning on stderr."""
+        """Print a warning on stderr, each once."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         self.err.print(f"[bold yellow]warning:[/] {escape(text)}")
 
     def error(self, text: str) -> None:

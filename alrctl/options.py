@@ -30,6 +30,9 @@ _WIDEST = 20
 
 Command = Callable[..., Outcome | None]
 
+_NOT_TYPED = frozenset({"session", "config"})
+"""Parameters of a command's function that are made, and not typed."""
+
 _COMMON: dict[str, tuple[Any, Any]] = {
     "config_file": (
         Annotated[
@@ -97,8 +100,7 @@ def as_command(
         tracked: for commands that measure something that can be followed: with `--track`.
     """
     hints = typing.get_type_hints(function, include_extras=True)
-    skipped = {"session", "config", "return"}
-    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in skipped}
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in _NOT_TYPED}
     places = [_place(name, parameter, hints[name]) for name, parameter in parameters.items()]
     annotations: dict[str, tuple[Any, Any]] = {p.name: (_optional(hints[p.name], p), None) for p in places}
     if config is not None:
@@ -129,6 +131,19 @@ def as_command(
     command.__doc__ = function.__doc__
     command.__name__ = function.__name__
     return command
+
+
+def arguments_of(function: Command) -> tuple[str, ...]:
+    """Return the names of a command's parameters that stand without an option's name."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.items()
+    places = [_place(name, one, hints[name]) for name, one in parameters if name not in _NOT_TYPED]
+    return tuple(place.name for place in places if place.is_argument)
+
+
+def flag(name: str) -> str:
+    """Return an option as it is typed."""
+    return "--" + _dashed(name)
 
 
 class reported:  # noqa: N801 (reads as a verb where it is used)
@@ -183,7 +198,7 @@ def _annotated(hint: Any) -> tuple[Any, Any]:
 
 
 def _option(name: str, info: FieldInfo) -> Any:
-    flag = "--" + name.replace("_", "-")
+    typed = flag(name)
     base = _without_none(info.annotation)
     help_text = info.description or ""
     metavar = _metavar(base)
@@ -191,12 +206,12 @@ def _option(name: str, info: FieldInfo) -> Any:
         help_text, metavar = f"{help_text}; one of {metavar.replace('|', ', ')}", "NAME"
     if base is bool:
         shown = "on" if info.default else "off"
-        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=f"{help_text} (default: {shown})")]
+        return Annotated[bool | None, typer.Option(f"{typed}/--no-{typed[2:]}", help=f"{help_text} (default: {shown})")]
     default = _shown(info)
     help_text = f"{help_text} (default: {default})" if default else help_text
     if get_origin(base) is tuple:
-        return Annotated[list[str] | None, typer.Option(flag, help=help_text, metavar="TEXT", show_default=False)]
-    return Annotated[str | None, typer.Option(flag, help=help_text, metavar=metavar, show_default=False)]
+        return Annotated[list[str] | None, typer.Option(typed, help=help_text, metavar="TEXT", show_default=False)]
+    return Annotated[str | None, typer.Option(typed, help=help_text, metavar=metavar, show_default=False)]
 
 
 def _without_none(annotation: Any) -> Any:

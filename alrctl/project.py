@@ -101,7 +101,7 @@ def evaluations(root: Path) -> list[Evaluation]:
 def branches(judged: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
     """Return the evaluations of each branch, fewest labels bought first; those of all labels corrected come last.
 
-    What was judged before any label was bought, in a directory above several branches, is the first of each of them.
+    What lies in a directory above others, and was judged with fewer labels, is where each of these began.
     """
     found: dict[str, list[Evaluation]] = {}
     for one in judged:
@@ -117,8 +117,9 @@ def is_bound(branch: str) -> bool:
 
 
 def _is_shared(name: str, found: Mapping[str, Sequence[Evaluation]]) -> bool:
-    below = [other for other in found if other != name and _lies_below(other, name) and not is_bound(other)]
-    return bool(below) and all(one.bought == 0 for one in found[name])
+    below = [found[other] for other in found if other != name and _lies_below(other, name) and not is_bound(other)]
+    most = max(one.bought for one in found[name])
+    return bool(below) and all(most < one.bought for judged in below for one in judged if one not in found[name])
 
 
 def _above(name: str, shared: Mapping[str, list[Evaluation]]) -> list[Evaluation]:

@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -45,6 +46,11 @@ def locate(weights: str, backbone: str) -> Path | None:
     if _is_torchvisions(weights):
         return _of_torchvision(weights, backbone)
     raise DataError(f"--weights: {weights}: no such file (nor a package: {', '.join(_PACKAGES)})")
+
+
+def is_installed(weights: str) -> bool:
+    """Say whether a package with weights is on the machine."""
+    return find_spec(_PACKAGES[weights][0]) is not None
 
 
 def load(weights: str, backbone: str, image_size: int | None = None, channels: int = 3) -> Matched:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from alrctl import pipeline as pipelines
-from alrctl.console import Voice, cell
+from alrctl.commands.report import report
+from alrctl.console import Voice
 from alrctl.job import Outcome, Session
 from alrctl.options import as_command
-from alrctl.pipeline import Pipeline, Step
-from alrctl.project import Evaluation, evaluations, rarest_class
-from schemas.errors import AlrctlError
+from alrctl.pipeline import Pipeline, Step, story, tree
+from schemas.errors import AlrctlError, plural
 
 EXAMPLE = "alrctl run work/pipeline.yaml"
+REPORT = "report.html"
 
 
 def run(
@@ -26,99 +27,138 @@ def run(
     pipeline: Annotated[
         Path, typer.Argument(help="pipeline file: source, rounds, and a section a stage", metavar="PIPELINE")
     ],
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="where a step fails, carry out all that does not need it")
+    ] = False,
 ) -> Outcome:
     """Carry out a pipeline."""
-    return execute(session, pipelines.load(pipeline))
+    return execute(session, pipelines.load(pipeline), keep_going)
 
 
-def execute(session: Session, pipeline: Pipeline) -> Outcome:
-    """Carry out every step that is not up to date; stop where an expert's answers are awaited."""
-    track = None if session.track is None else replace(session.track, project=pipeline.output.resolve())
-    quiet = replace(session, voice=Voice(quiet=True), track=track)
-    steps = pipelines.plan(pipeline)
-    statuses: dict[str, str] = {}
-    waiting: Path | None = None
+def execute(session: Session, pipeline: Pipeline, keep_going: bool = False) -> Outcome:
+    """Carry out every step that is not up to date; stop where an expert's answers are awaited.
+
+    Raises:
+        AlrctlError: a step failed; with `keep_going` the first of those that did, after all others.
+    """
+    if session.dry_run:
+        return _foreseen(session, pipeline)
     began = monotonic()
-    for step in steps:
-        if session.dry_run and any(statuses.get(name) == "would run" for name in step.after):
-            statuses[step.name] = "would run"
-            session.voice.say(
-                f"  {step.name:<24} would run (after {', '.join(n for n in step.after if n in statuses)})"
-            )
-            continue
-        if step.answers and (waiting := _awaited(step)):
-            break
-        statuses[step.name] = _carry_out(session, quiet, step)
-    rows = _rounds(pipeline.output)
-    if not session.dry_run:
-        _tell(session, pipeline, rows, waiting)
-    status = "would run" if session.dry_run else "unchanged" if set(statuses.values()) <= {"unchanged"} else "done"
+    done = _Run(session, keep_going, pipeline)
+    for step in pipelines.plan(pipeline):
+        done.take(step)
+    rows = story.rounds(pipeline.output)
+    if pipeline.report and rows:
+        done.report(pipeline.output / REPORT)
+    story.table(session.voice, rows, pipelines.seed_directories(pipeline))
+    story.awaited(session.voice, done.awaited)
     summary = {
-        "steps": statuses,
+        "steps": done.statuses,
         "rounds": rows,
-        "waiting_for": None if waiting is None else str(waiting),
+        "waiting_for": [str(answers) for answers, _ in done.awaited],
+        "failed": {name: str(error) for name, error in done.failed.items()},
         "seconds": round(monotonic() - began, 1),
     }
-    return Outcome("run", status, pipeline.output, summary)  # type: ignore[arg-type]
+    done.raise_first()
+    changed = "done" in done.statuses.values()
+    return Outcome("run", "done" if changed else "unchanged", pipeline.output, summary)
 
 
-def _awaited(step: Step) -> Path | None:
-    """Return the file that an expert must fill in first; None where the answers are there."""
-    found = pipelines.answers_file(step)
-    if found is None:
-        return step.answers[0]
-    step.arguments["answers"] = found
-    return None
-
-
-def _carry_out(session: Session, quiet: Session, step: Step) -> str:
-    began = monotonic()
-    try:
-        outcome = step.function(quiet, **step.arguments)
-    except AlrctlError as error:
-        raise type(error)(f"{step.name}: {error}") from error
-    took = f"{monotonic() - began:.1f} s" if outcome.status == "done" else ""
-    session.voice.say(f"  {escape(step.name):<24} {outcome.status} {took}")
-    return outcome.status
-
-
-def _rounds(root: Path) -> list[dict[str, Any]]:
-    """Return a row an evaluation: what was bought, and what it bought."""
-    rare = rarest_class(root)
-    return [_row(one, rare) for one in evaluations(root)] if root.is_dir() else []
-
-
-def _row(one: Evaluation, rare: str | None) -> dict[str, Any]:
-    quality = one.summary["label_quality"]
-    return {
-        "branch": one.branch,
-        "round": one.artifact.path.parent.name.removeprefix("r"),
-        "labels_bought": one.bought,
-        "errors_mended": None if quality is None else quality["errors_mended"],
-        "label_accuracy": one.label_accuracy(),
-        "balanced_accuracy": one.metric("balanced_accuracy"),
-        "macro_f1": one.metric("macro_f1"),
-        "rarest_class": rare,
-        "rarest_class_recall": one.of_class("recall", rare) if rare is not None else None,
+def _foreseen(session: Session, pipeline: Pipeline) -> Outcome:
+    """Show the plan as a tree: what is done, what is stale and why, what is missing."""
+    states = tree.states(session, pipelines.plan(pipeline))
+    tree.show(session.voice, pipeline.output, states)
+    to_do = [name for name, state in states.items() if state.word != "done"]
+    summary = {
+        "steps": {name: state.word for name, state in states.items()},
+        "reasons": {name: state.why for name, state in states.items() if state.why},
     }
+    return Outcome("run", "would run" if to_do else "unchanged", pipeline.output, summary)
 
 
-def _tell(session: Session, pipeline: Pipeline, rows: list[dict[str, Any]], waiting: Path | None) -> None:
-    if rows:
-        rare = rows[0]["rarest_class"]
-        shown = [
-            name for name in rows[0] if name != "rarest_class" and any(row[name] not in (None, "") for row in rows)
-        ]
-        header = [f"recall of '{rare}'" if name == "rarest_class_recall" else name.replace("_", " ") for name in shown]
-        session.voice.table("", header, [[cell(row[name]) for name in shown] for row in rows])
-    if waiting is not None:
-        queue = waiting.parent / "queue" / "queue.csv"
-        session.voice.say(
-            f"\nNow it is the expert's turn: fill in column 'label' of {escape(str(queue))},\n"
-            f"save it there or as {escape(str(waiting))}, and give the same command again.\n"
-            f"Or label in a page (`alrctl review {escape(str(queue.parent))} -o review.html`) or in any tool,\n"
-            f"and save what it gives as {escape(str(waiting.with_suffix('')))}.csv, .json, .xml or .zip."
-        )
+Status = Literal["done", "unchanged", "waiting", "failed", "not run"]
+
+
+@dataclass
+class _Run:
+    """What became of each step so far."""
+
+    session: Session
+    keep_going: bool
+    pipeline: Pipeline
+    statuses: dict[str, Status] = field(default_factory=dict)
+    awaited: list[tuple[Path, Path]] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        track = self.session.track
+        track = None if track is None else replace(track, project=self.pipeline.output.resolve())
+        self._quiet = replace(self.session, voice=Voice(quiet=True), track=track)
+
+    def take(self, step: Step) -> None:
+        """Carry a step out, if all that it needs is there."""
+        needed = {self.statuses[name] for name in step.after if name in self.statuses}
+        if needed & {"failed", "not run"}:
+            self.statuses[step.name] = "not run"
+        elif "waiting" in needed or not self._answered(step):
+            self.statuses[step.name] = "waiting"
+        else:
+            self._carry_out(step)
+
+    def _answered(self, step: Step) -> bool:
+        """Say whether an expert's answers are there, where they are needed, and take note of the file."""
+        if step.awaited is None:
+            return True
+        found = pipelines.answers_file(*step.awaited)
+        if found is None:
+            self.awaited.append(step.awaited)
+            return False
+        step.arguments["answers"] = found
+        return True
+
+    def _carry_out(self, step: Step) -> None:
+        began = monotonic()
+        try:
+            outcome = step.function(self._quiet, **step.arguments)
+        except AlrctlError as error:
+            if not self.keep_going:
+                raise type(error)(f"{step.name}: {error}") from error
+            return self._failed(step, error)
+        except Exception as error:  # whatever it is, other branches do not depend on it
+            if not self.keep_going:
+                raise
+            return self._failed(step, error)
+        self.statuses[step.name] = "unchanged" if outcome.status == "unchanged" else "done"
+        took = f"{monotonic() - began:.1f} s" if outcome.status == "done" else ""
+        self.session.voice.say(f"  {escape(step.name):<24} {outcome.status} {took}")
+
+    def _failed(self, step: Step, error: Exception) -> None:
+        self.statuses[step.name] = "failed"
+        self.failed[step.name] = error
+        kind = "" if isinstance(error, AlrctlError) else f"{type(error).__name__}: "
+        self.session.voice.say(f"  {escape(step.name):<24} [red]failed[/]")
+        self.session.voice.warn(f"{step.name}: {kind}{error}")
+
+    def report(self, place: Path) -> None:
+        """Write the page, if anything is new or it is not there."""
+        if "done" in self.statuses.values() or not place.is_file():
+            report(self._quiet, [self.pipeline.output], place)
+            self.session.voice.say(f"  {REPORT:<24} written")
+
+    def raise_first(self) -> None:
+        """Raise the first failure, saying how many there were.
+
+        Raises:
+            AlrctlError: a step failed.
+        """
+        if not self.failed:
+            return
+        name, first = next(iter(self.failed.items()))
+        left = sum(status == "not run" for status in self.statuses.values())
+        words = f"{plural(len(self.failed), 'step')} of {len(self.statuses)} failed"
+        words += f", and {plural(left, 'step')} that need them did not run" if left else ""
+        kind = type(first) if isinstance(first, AlrctlError) else AlrctlError
+        raise kind(f"{words}; the first: {name}: {first}") from first
 
 
 COMMAND = as_command(run, tracked=True)

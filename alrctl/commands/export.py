@@ -1,0 +1,54 @@
+"""`alrctl export`: a pipeline for another engine, each of its jobs a plain `alrctl` command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from alrctl import pipeline as pipelines
+from alrctl import plain_files
+from alrctl.job import Outcome, Session
+from alrctl.options import as_command
+from alrctl.pipeline import jobs, make, snakemake
+from schemas.errors import plural
+
+EXAMPLE = "alrctl export snakemake work/pipeline.yaml"
+
+
+class Engine(StrEnum):
+    """What carries the jobs out."""
+
+    snakemake = "snakemake"
+    make = "make"
+
+
+_NAMES = {Engine.snakemake: "Snakefile", Engine.make: "Makefile"}
+
+
+def export(
+    session: Session,
+    engine: Annotated[Engine, typer.Argument(help="snakemake or make", metavar="ENGINE")],
+    pipeline: Annotated[Path, typer.Argument(help="pipeline file", metavar="PIPELINE")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="file to write (default: Snakefile or Makefile beside PIPELINE)")
+    ] = None,
+) -> Outcome:
+    """Write the file."""
+    place = pipeline.parent / _NAMES[Engine(engine)] if out is None else out
+    read = pipelines.load(pipeline)
+    found = jobs.jobs(read, pipelines.plan(read), place.parent)
+    command = shlex.join(["alrctl", "export", engine, os.path.relpath(pipeline, place.parent), "-o", place.name])
+    render = snakemake.render if engine == Engine.snakemake else make.render
+    text = render(found, shlex.quote(place.name), command)
+    status = plain_files.write(place, text, session, "# Written by: alrctl export")
+    session.voice.say(f"[bold]export[/] {status}: {escape(str(place))} ({plural(len(found), 'job')})")
+    return Outcome("export", status, place, {"jobs": len(found), "engine": str(engine)})
+
+
+COMMAND = as_command(export)

@@ -1,0 +1,32 @@
+"""The answers that a round of an experiment with a real expert waits for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alrctl import files
+from schemas.errors import DataError, listing
+
+
+def answers_file(given: Path, queue: Path) -> Path | None:
+    """Return a round's answers: `answers` of any suffix, a folder too, or the queue's CSV once it is filled in.
+
+    Args:
+        given: where a file of answers is looked for, `answers.csv`; one of that stem and another suffix will do.
+        queue: the queue's CSV.
+
+    Raises:
+        DataError: several may be meant, or the queue's CSV has lost its column.
+    """
+    found = sorted(given.parent.glob(f"{given.stem}*")) if given.parent.is_dir() else []
+    found = [path for path in found if path.stem == given.stem and not path.name.endswith((".tmp", ".part", "~"))]
+    if len(found) > 1:
+        raise DataError(f"{given.parent}: holds {listing([path.name for path in found])}; leave the answers that count")
+    if found:
+        return found[0]
+    if not queue.is_file():
+        return None
+    table = files.read_csv(queue)
+    if "label" not in table.columns:
+        raise DataError(f"{queue}: column 'label' is missing; it is where the answers go")
+    return queue if table["label"].is_not_null().any() else None

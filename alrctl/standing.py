@@ -1,0 +1,119 @@
+"""Where a project stands: its branches with what was bought and what it gave, and what comes next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alrctl import manifest, next_step, pipeline
+from alrctl.console import Voice
+from alrctl.job import Session
+from alrctl.pipeline import Pipeline, tree
+from alrctl.project import Artifact, Evaluation, branches, evaluations
+from schemas.errors import AlrctlError
+
+COLUMNS = (
+    *("branch", "round", "labels_bought", "cost", "labels_changed", "in_conflict", "label_accuracy"),
+    *("split", "balanced_accuracy", "macro_f1"),
+)
+
+
+def branches_of(root: Path) -> list[dict[str, Any]]:
+    """Return a row a branch, as its last evaluation stands; one without an evaluation, as its last labels stand."""
+    judged = branches(evaluations(root))
+    return [_row(name, found) for name, found in judged.items()]
+
+
+def _row(name: str, judged: Sequence[Evaluation]) -> dict[str, Any]:
+    last = judged[-1]
+    source = last.artifact.input_directory("checkpoint")
+    told = _labels_of(source)
+    return {
+        "branch": name,
+        "round": last.artifact.path.parent.name.removeprefix("r"),
+        "labels_bought": last.bought,
+        "cost": _cost(told),
+        "labels_changed": sum(_labels_of(_source(one)).get("changed", 0) for one in judged) if told else 0,
+        "in_conflict": told.get("in_conflict"),
+        "label_accuracy": last.label_accuracy(),
+        "split": last.summary["split"],
+        "balanced_accuracy": last.metric("balanced_accuracy"),
+        "macro_f1": last.metric("macro_f1"),
+    }
+
+
+def _source(one: Evaluation) -> Path | None:
+    return one.artifact.input_directory("checkpoint")
+
+
+def _labels_of(network: Path | None) -> dict[str, Any]:
+    """Return the summary of the relabelling that a network was trained after; empty where there was none."""
+    made = None if network is None else manifest.read(network)
+    if network is None or made is None:
+        return {}
+    labels = Artifact(network, made).input_directory("labels")
+    found = None if labels is None else manifest.read(labels)
+    return found.summary if found is not None and found.stage in ("relabel", "undo") else {}
+
+
+def _cost(told: dict[str, Any]) -> str | None:
+    """Return what was spent, where it was counted in anything but labels."""
+    unit = told.get("cost_in")
+    return None if unit in (None, "labels") else f"{told['cost_so_far']:,.1f} {unit}"
+
+
+def next_steps(root: Path, artifacts: Sequence[Artifact], amiss: Sequence[dict[str, str]]) -> list[str]:
+    """Return what to type next.
+
+    Args:
+        root: the project's directory.
+        artifacts: in it, in the order in which they were finished.
+        amiss: those that are not as they should be: place and state.
+    """
+    found = pipeline_of(root)
+    if found is not None:
+        return _of_pipeline(*found, root)
+    stale = [one for one in amiss if one["state"] in ("stale", "unfinished")]
+    if stale:
+        again = {one.path.relative_to(root).as_posix(): one for one in artifacts}
+        first = again.get(stale[0]["place"])
+        typed = "" if first is None else ": " + shlex.join(first.manifest.command)
+        return [f"{stale[0]['place']} is {stale[0]['state']}; run it again{typed}"]
+    return next_step.by_hand(artifacts, root)
+
+
+def pipeline_of(root: Path) -> tuple[Path, Pipeline] | None:
+    """Return the pipeline file that writes into a directory: in it, or beside it; None where there is no such."""
+    for folder in (root, root.absolute().parent):
+        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+            try:
+                read = pipeline.load(path)
+            except AlrctlError:  # another program's file, or one that does not hold
+                continue
+            if read.output.resolve() == root.resolve():
+                return path, read
+    return None
+
+
+def _of_pipeline(path: Path, read: Pipeline, root: Path) -> list[str]:
+    command = f"alrctl run {next_step.shown(path)}"
+    states = tree.states(Session(Voice(quiet=True)), pipeline.plan(read))
+    words = [state.word for state in states.values()]
+    waiting = [state for state in states.values() if state.word == "waiting"]
+    to_do = len(words) - words.count("done")
+    if waiting:
+        first = Path(waiting[0].why.removeprefix("for "))
+        queue = first.parent / "queue"
+        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        return [
+            f"fill in column 'label' of {next_step.shown(queue / 'queue.csv')}{more}, or label in a page: "
+            f"alrctl review {next_step.shown(queue)} -o review.html",
+            f"{command}    # {words.count('done')} of {len(words)} steps are done",
+        ]
+    if to_do:
+        return [f"{command}    # {words.count('done')} of {len(words)} steps are done"]
+    place = next_step.shown(root)
+    several = len(branches(evaluations(root))) > 1
+    return [f"all {len(words)} steps are done: alrctl {'compare' if several else 'report'} {place}"]
