@@ -47,8 +47,12 @@ def noise(projects: Sequence[Project]) -> list[Section]:
             told = one.manifest.summary
             rate = told["realised_rate"]
             text.append(f"Labels were made wrong on purpose, for an experiment: {rate:.1%} of those touched.")
-            rows = [[name, cell(value)] for name, value in told["realised_rate_by_class"].items()]
-            tables.append(Table(["class", "share made wrong"], rows, "made wrong on purpose", folded=True))
+            asked = told.get("nominal_rate_by_class", {})  # what was made before it was told has none
+            rows = [
+                [name, cell(asked.get(name)), cell(value)] for name, value in told["realised_rate_by_class"].items()
+            ]
+            header = ["class", "share asked for", "share made wrong"]
+            tables.append(Table(header, rows, "made wrong on purpose", folded=True))
         for number, (branch, judged) in enumerate(project.branches(bound=False).items()):
             last, name = judged[-1], project.branch_called(branch)
             if last.summary["estimated_noise"]:

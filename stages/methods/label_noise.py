@@ -1,4 +1,7 @@
-"""Label noise of known kind, and the noise that a pair of label vectors shows."""
+"""Label noise that depends on the class alone, and the noise that a pair of label vectors shows.
+
+T is a transition matrix, (K, K): T[k, y] the chance that a sample of true class k is given label y; rows sum to 1.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def symmetric(label: Ints, rate: float, open_classes: Ints, generator: np.random.Generator) -> Ints:
@@ -44,7 +48,52 @@ def asymmetric(label: Ints, rate: float, candidates: Mapping[int, Ints], generat
     return noisy
 
 
-def realised(true_label: Ints, given_label: Ints, classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def ring(open_classes: Ints) -> dict[int, Ints]:
+    """Return, by class, the next of the open classes, and the first for the last: pair noise (Han et al. 2018).
+
+    Args:
+        open_classes: classes in order, at least two.
+    """
+    following = np.roll(open_classes, -1)
+    return {int(one): following[place : place + 1] for place, one in enumerate(open_classes)}
+
+
+def by_matrix(label: Ints, transition: Floats, generator: np.random.Generator) -> Ints:
+    """Return labels drawn anew, each from the row of T of its class.
+
+    Args:
+        label: (N,) true classes.
+        transition: (K, K), rows sum to 1.
+        generator: source of randomness.
+    """
+    draw = generator.random(len(label))
+    noisy = label.copy()
+    for index, row in enumerate(transition):
+        upto = row.cumsum()
+        upto[np.flatnonzero(row)[-1] :] = 1  # so that no rounding lets a draw fall behind the last class possible
+        members = np.flatnonzero(label == index)
+        noisy[members] = np.searchsorted(upto, draw[members], side="right")
+    return noisy
+
+
+def symmetric_matrix(classes: int, rate: float, open_classes: Ints) -> Floats:
+    """Return the T that `symmetric` draws from; excluded classes keep their labels."""
+    transition = np.eye(classes)
+    transition[np.ix_(open_classes, open_classes)] = rate / (len(open_classes) - 1)
+    transition[open_classes, open_classes] = 1 - rate
+    return transition
+
+
+def asymmetric_matrix(classes: int, rate: float, candidates: Mapping[int, Ints]) -> Floats:
+    """Return the T that `asymmetric` draws from; a class that stands twice among a class's candidates counts twice."""
+    transition = np.eye(classes)
+    for index, others in candidates.items():
+        transition[index, index] = 1 - rate
+        np.add.at(transition[index], others, rate / len(others))
+    return transition
+
+
+def realised(true_label: Ints, given_label: Ints, classes: int) -> tuple[Floats, Floats]:
     """Return the realised transition matrix (K, K), rows true and columns given, and the noise rate by true class (K,).
 
     The row of a class without samples is nan.

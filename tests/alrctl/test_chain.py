@@ -12,7 +12,7 @@ import polars as pl
 def test_every_stage_leaves_the_files_of_the_contract(finished: Path) -> None:
     wanted = {
         "data": {"samples.parquet", "labels.parquet", "classes.yaml", "images.safetensors"},
-        "noisy": {"labels.parquet", "truth.parquet", "transition.csv"},
+        "noisy": {"labels.parquet", "truth.parquet", "transition.csv", "nominal_transition.csv"},
         "lnl": {"checkpoint.safetensors", "clean.parquet", "signals.parquet", "history.parquet"},
         "r1/scores": {"scores.parquet", "embeddings.safetensors"},
         "r1/queue": {"queue.parquet", "queue.csv"},

@@ -178,7 +178,8 @@ def test_every_bad_value_of_one_command_can_be_told_in_json(alrctl: Alrctl, tmp_
     ran = alrctl("corrupt", tmp_path, "--rate", 3, "--noise", "symetric", "-o", tmp_path / "n", "--json")
     assert ran.document["exit_code"] == ran.code == 2
     assert "--rate: '3' should be less than or equal to 1" in ran.document["error"]
-    assert "--noise: 'symetric' is not one of symmetric, asymmetric; did you mean 'symmetric'?" in ran.document["error"]
+    kinds = "symmetric, asymmetric, pair, transition, instance"
+    assert f"--noise: 'symetric' is not one of {kinds}; did you mean 'symmetric'?" in ran.document["error"]
 
 
 def test_a_bad_combination_of_a_commands_own_options_ends_with_2(

@@ -101,6 +101,30 @@ def test_everything_wrong_with_the_file_is_told_at_once() -> None:
         assert told in text
 
 
+def test_the_files_of_a_section_are_found_from_where_the_pipeline_file_lies() -> None:
+    given = {"noise": "transition", "transition": "matrices/t.csv"}
+    found = pipeline.parse({"source": "photos", "corrupt": given}, Path("/study"), "pipeline.yaml")
+    step = next(step for step in pipeline.plan(found) if step.name == "noisy")
+    assert step.arguments["transition"] == Path("/study/matrices/t.csv")
+    assert step.arguments["features"] is None
+    assert (step.arguments["config"].noise, step.arguments["config"].rate) == ("transition", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"noise": "transition"}, "corrupt: --noise transition needs --transition FILE.csv"),
+        ({"features": "f.parquet"}, "corrupt: --features: goes with --noise instance alone"),
+        ({"noise": "instance", "features": 3}, "corrupt.features: '3' is no path"),
+        ({"noise": "salt"}, "corrupt.noise: 'salt': Input should be 'symmetric'"),
+    ],
+)
+def test_noise_that_cannot_be_made_is_told_before_anything_runs(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(source="photos", corrupt=options)
+    assert str(refused.value).startswith(f"pipeline.yaml: {told}")
+
+
 def test_a_section_may_be_empty_and_options_be_written_with_either_line() -> None:
     found = parse(source="photos", corrupt=None, **{"train-lnl": {"batch_size": 8}, "recalibrate": {"batch-size": 4}})
     assert found.sections["corrupt"] == {}

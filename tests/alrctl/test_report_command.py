@@ -76,7 +76,8 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(alrctl: Alrctl, finis
     check_self_contained(page)
     outside = [found for found in re.findall(r"https?://[^\s\"'<>)]+", text) if "www.w3.org" not in found]
     assert all("matplotlib.org" in found or "purl.org" in found or "creativecommons.org" in found for found in outside)
-    for told in ("The data set has 110 images of 3 classes", "Labels were made wrong on purpose", "labels bought"):
+    made = ("Labels were made wrong on purpose", "share asked for", "share made wrong")
+    for told in ("The data set has 110 images of 3 classes", *made, "labels bought"):
         assert told in page.text
     for place in ("data", "noisy", "lnl", "r1/scores", "r1/queue", "r1/labels", "r1/model", "r1/eval"):
         assert place in page.text

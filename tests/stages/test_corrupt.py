@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.errors import UsageError
-from stages.corrupt import CorruptConfig, run
+from stages.corrupt import CorruptConfig, CorruptOutputs, run
+from stages.methods.instance_noise import Features
 
 CLASSES = ("red", "green", "blue")
 EVERYTHING = np.ones(600, dtype=bool)
@@ -110,4 +111,144 @@ def test_a_class_taken_for_several_goes_to_them_evenly() -> None:
 def test_a_map_that_makes_no_sense_is_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError) as caught:
         flipped(**options)
+    assert str(caught.value) == told
+
+
+MATRIX = np.array([[0.7, 0.1, 0.2], [0.0, 0.5, 0.5], [0.3, 0.0, 0.7]])
+KINDS: dict[str, dict[str, Any]] = {
+    "symmetric": {},
+    "asymmetric": {"map": ["red=green", "blue=red"]},
+    "pair": {},
+    "transition": {},
+    "instance": {},
+}
+
+
+def corrupted(noise: str, touched: Any = EVERYTHING, labels: Any = LABELS, **options: Any) -> CorruptOutputs:
+    config = CorruptConfig.model_validate({"noise": noise} | KINDS[noise] | options)
+    count = int(touched.sum())
+    features = Features(np.random.default_rng(5).normal(size=(count, 9)), np.arange(count))
+    own = {"transition": (MATRIX, None), "instance": (None, features)}
+    return run(config, labels, touched, CLASSES, *own.get(noise, (None, None)))
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_of_every_kind_only_touched_labels_change_and_to_classes_alone(noise: str) -> None:
+    touched = np.arange(600) % 2 == 0
+    found = corrupted(noise, touched)
+    assert np.array_equal(found.labels[~touched], LABELS[~touched])
+    assert 0.2 < (found.labels != LABELS)[touched].mean() < 0.6
+    assert set(found.labels.tolist()) == {0, 1, 2}
+    assert found.sizes.tolist() == [100, 100, 100]
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_of_every_kind_the_realised_noise_tends_to_the_nominal(noise: str) -> None:
+    labels = np.random.default_rng(1).choice(3, 60_000, p=[0.75, 0.2, 0.05])
+    found = corrupted(noise, np.ones(60_000, dtype=bool), labels)
+    nominal = found.nominal_transition
+    np.testing.assert_allclose(nominal.sum(axis=1), 1)
+    bound = 5 * np.sqrt(nominal * (1 - nominal) / found.sizes[:, None])
+    assert (np.abs(found.transition - nominal) <= bound + 1e-12).all()
+    np.testing.assert_allclose(found.nominal_rates, 1 - np.diag(nominal), atol=1e-11)
+    assert found.nominal_rate == pytest.approx((found.nominal_rates * found.sizes).sum() / 60_000)
+    assert found.rate == pytest.approx(found.nominal_rate, abs=0.01)
+
+
+@pytest.mark.parametrize("noise", [kind for kind in KINDS if kind != "transition"])
+def test_a_rate_of_0_changes_nothing(noise: str) -> None:
+    found = corrupted(noise, rate=0)
+    assert np.array_equal(found.labels, LABELS)
+    assert (found.rate, found.nominal_rate, found.notes) == (0, 0, ())
+    assert np.array_equal(found.nominal_transition, np.eye(3))
+
+
+def test_a_matrix_of_no_noise_changes_nothing() -> None:
+    found = run(CorruptConfig(noise="transition"), LABELS, EVERYTHING, CLASSES, np.eye(3))
+    assert np.array_equal(found.labels, LABELS)
+    assert (found.rate, found.nominal_rate) == (0, 0)
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_of_every_kind_the_seed_decides(noise: str) -> None:
+    first, again, other = (corrupted(noise, seed=seed).labels.tobytes() for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_a_pair_is_a_class_and_the_next_one_that_is_not_excluded() -> None:
+    found = corrupted("pair", rate=1)
+    assert np.array_equal(found.labels, (LABELS + 1) % 3)
+    found = corrupted("pair", rate=1, exclude=["green"])
+    assert np.array_equal(found.labels, np.array([2, 1, 0])[LABELS])
+
+
+def test_a_class_without_a_row_keeps_its_labels_and_that_is_told() -> None:
+    matrix = MATRIX.copy()
+    matrix[1] = np.nan
+    found = run(CorruptConfig(noise="transition"), LABELS, EVERYTHING, CLASSES, matrix)
+    assert (found.labels[LABELS == 1] == 1).all()
+    assert found.nominal_rates.tolist() == [0.3, 0, 0.3]
+    assert found.notes == ("the matrix has no row for green: labels of that class are left as they are",)
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (0.4, ()),
+        (0.05, ("flip rates have the mean 0.10, not 0.05: they are drawn around it and cut at 0 and 1",)),
+        (1.0, ("flip rates have the mean 0.92, not 1: they are drawn around it and cut at 0 and 1",)),
+    ],
+)
+def test_flip_rates_far_from_the_rate_asked_for_are_told(rate: float, told: tuple[str, ...]) -> None:
+    assert corrupted("instance", rate=rate).notes == told
+
+
+def test_the_rate_is_the_usual_one_unless_a_matrix_has_its_own() -> None:
+    assert [CorruptConfig.model_validate({"noise": noise}).rate for noise in KINDS] == [0.4, 0.4, 0.4, None, 0.4]
+    assert CorruptConfig.model_validate({"rate": None}).rate == 0.4
+    assert CorruptConfig(rate=0).rate == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "matrix", "features", "told"),
+    [
+        ({}, True, False, "--transition: goes with --noise transition alone"),
+        ({"noise": "instance"}, True, True, "--transition: goes with --noise transition alone"),
+        ({"noise": "pair"}, False, True, "--features: goes with --noise instance alone"),
+        ({"noise": "transition"}, False, False, "--noise transition needs --transition FILE.csv"),
+        (
+            {"noise": "transition", "rate": 0.4},
+            True,
+            False,
+            "--rate: not with --transition, whose matrix says what becomes of each class",
+        ),
+        (
+            {"noise": "transition", "rate": 0, "map": ["red=blue"], "exclude": ["red"]},
+            True,
+            False,
+            "--rate, --map, --exclude: not with --transition, whose matrix says what becomes of each class",
+        ),
+        ({"noise": "pair", "map": ["red=blue"]}, False, False, "--map: goes with --noise asymmetric alone"),
+        (
+            {"noise": "pair", "exclude": ["red", "blue"]},
+            False,
+            False,
+            "--exclude: leaves fewer than two classes that labels could move between",
+        ),
+        (
+            {"noise": "instance", "exclude": ["gren"]},
+            False,
+            True,
+            "--exclude: no class 'gren'; did you mean 'green'?",
+        ),
+    ],
+)
+def test_options_that_do_not_go_with_the_noise_are_refused(
+    options: dict[str, Any], matrix: bool, features: bool, told: str
+) -> None:
+    given_matrix = MATRIX if matrix else None
+    given_features = Features(np.zeros((600, 1)), np.arange(600)) if features else None
+    with pytest.raises(UsageError) as caught:
+        run(CorruptConfig.model_validate(options), LABELS, EVERYTHING, CLASSES, given_matrix, given_features)
     assert str(caught.value) == told

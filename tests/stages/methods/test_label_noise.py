@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.methods.label_noise import realised, symmetric
+from stages.methods.label_noise import (
+    asymmetric,
+    asymmetric_matrix,
+    by_matrix,
+    realised,
+    ring,
+    symmetric,
+    symmetric_matrix,
+)
 
 
 @st.composite
@@ -87,3 +95,76 @@ def test_the_realised_matrix_equals_a_naive_count(pairs: list[tuple[int, int]]) 
             np.testing.assert_equal(transition[row, column], expected)
         wrong = sum(true == row and noisy != row for true, noisy in pairs)
         np.testing.assert_allclose(rates[row], wrong / size if size else np.nan, atol=1e-12)
+
+
+@given(st.sets(st.integers(0, 9), min_size=2))
+@settings(max_examples=40, deadline=None)
+def test_the_ring_leads_through_every_open_class_and_back(open_set: set[int]) -> None:
+    order = sorted(open_set)
+    found = ring(np.array(order, dtype=np.int64))
+    assert {one: others.tolist() for one, others in found.items()} == {
+        one: [order[(place + 1) % len(order)]] for place, one in enumerate(order)
+    }
+
+
+def near(label: np.ndarray, noisy: np.ndarray, nominal: np.ndarray) -> None:
+    """Hold a realised matrix to five binomial deviations of the nominal one."""
+    transition, _ = realised(label, noisy, len(nominal))
+    sizes = np.bincount(label, minlength=len(nominal))[:, None]
+    deviation = np.sqrt(nominal * (1 - nominal) / sizes)
+    assert (np.abs(transition - nominal) <= 5 * deviation + 1e-12).all()
+
+
+@given(st.integers(2, 6), st.integers(0, 100), st.integers(0, 100))
+@settings(max_examples=30, deadline=None)
+def test_labels_drawn_by_a_matrix_tend_to_it_and_go_nowhere_else(classes: int, drawn: int, seed: int) -> None:
+    generator = np.random.default_rng(drawn)
+    nominal = generator.random((classes, classes)) * (generator.random((classes, classes)) < 0.6) + np.eye(classes)
+    nominal /= nominal.sum(axis=1, keepdims=True)
+    label = generator.permutation(np.repeat(np.arange(classes), 3000))
+    before = label.copy()
+    near(label, by_matrix(label, nominal, np.random.default_rng(seed)), nominal)
+    assert np.array_equal(label, before)
+
+
+def test_a_class_that_is_always_taken_for_another_one_always_is() -> None:
+    label = np.repeat([0, 1, 2], 5000)
+    swapped = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    noisy = by_matrix(label, swapped, np.random.default_rng(0))
+    assert np.array_equal(noisy, np.repeat([1, 0, 2], 5000))
+    assert np.array_equal(by_matrix(label, np.eye(3), np.random.default_rng(0)), label)
+
+
+def test_a_row_whose_shares_round_below_one_gives_no_class_that_is_not_there() -> None:
+    class Highest(np.random.Generator):
+        def random(self, size: int) -> np.ndarray:  # type: ignore[override]
+            return np.full(size, np.nextafter(1.0, 0.0))
+
+    tenths = np.tile(np.append(np.full(10, 0.1), 0.0), (11, 1))  # their sum is 0.9999999999999999
+    noisy = by_matrix(np.arange(11), tenths, Highest(np.random.PCG64(0)))
+    assert noisy.tolist() == [9] * 11
+
+
+@given(st.sets(st.integers(0, 5), min_size=2), st.floats(0, 1), st.integers(0, 50))
+@settings(max_examples=20, deadline=None)
+def test_symmetric_noise_tends_to_its_matrix(open_set: set[int], rate: float, seed: int) -> None:
+    open_classes = np.array(sorted(open_set))
+    label = np.repeat(np.arange(6), 3000)
+    nominal = symmetric_matrix(6, rate, open_classes)
+    np.testing.assert_allclose(nominal.sum(axis=1), 1)
+    near(label, symmetric(label, rate, open_classes, np.random.default_rng(seed)), nominal)
+
+
+@given(
+    st.dictionaries(st.integers(0, 4), st.lists(st.integers(0, 4), min_size=1, max_size=4), max_size=5),
+    st.floats(0, 1),
+    st.integers(0, 50),
+)
+@settings(max_examples=20, deadline=None)
+def test_asymmetric_noise_tends_to_its_matrix(drawn: dict[int, list[int]], rate: float, seed: int) -> None:
+    others = {one: [other for other in given if other != one] for one, given in drawn.items()}
+    candidates = {one: np.array(given) for one, given in others.items() if given}
+    label = np.repeat(np.arange(5), 3000)
+    nominal = asymmetric_matrix(5, rate, candidates)
+    np.testing.assert_allclose(nominal.sum(axis=1), 1)
+    near(label, asymmetric(label, rate, candidates, np.random.default_rng(seed)), nominal)
