@@ -22,6 +22,9 @@ _NO_MATTER = {
 }
 """Options that do not decide what is learnt, and those in which the rounds of one run may differ."""
 
+_NOISE_FILES = ("transition", "features")
+"""Inputs of `corrupt` that decide what noise it makes."""
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -142,7 +145,10 @@ def _unless_known(made: Artifact | None, folder: str) -> Settings:
 def _settings(artifact: Artifact) -> Settings:
     """Return the options that decide what comes of a stage, each named with its stage."""
     told = artifact.manifest
-    deciding = ((name, value) for name, value in told.options.items() if name not in _NO_MATTER)
+    no_matter = _NO_MATTER - ({"map"} if told.stage == "corrupt" else set())  # there it is of classes, not of names
+    deciding = [(name, value) for name, value in told.options.items() if name not in no_matter]
+    if told.stage == "corrupt":
+        deciding += [(role, told.inputs[role].sha256[:8]) for role in _NOISE_FILES if role in told.inputs]
     return tuple((f"{told.stage} {name.replace('_', ' ')}", _text(value)) for name, value in deciding)
 
 

@@ -14,6 +14,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from alrctl import manifest
+from alrctl.lineage import trace
+from alrctl.project import Artifact
+
 Alrctl = Callable[..., Any]
 FILES = {"labels.parquet", "truth.parquet", "transition.csv", "nominal_transition.csv", "manifest.json"}
 HEAD = "true,red,green,blue\n"
@@ -359,3 +363,22 @@ def test_embeddings_of_other_scores_are_refused(alrctl: Alrctl, finished: Path, 
     save_file({"embeddings": values}, scores / "embeddings.safetensors")
     text = refused(alrctl, finished, tmp_path, 3, "--noise", "instance", "--features", scores)
     assert text.startswith(f"{scores / 'embeddings.safetensors'}: holds a feature that is empty or no finite number")
+
+
+def test_noise_by_another_map_or_matrix_is_another_beginning_of_runs(
+    alrctl: Alrctl, work: Path, tmp_path: Path
+) -> None:
+    def start(*given: object) -> object:
+        ran = alrctl("corrupt", work / "data", *given, "-o", work / "noisy", "--force")
+        assert ran.code == 0, ran.err
+        found = manifest.read(work / "r1/eval")
+        assert found is not None
+        return trace(Artifact(work / "r1/eval", found), "r1").start
+
+    transition = ("--noise", "transition", "--transition", file(tmp_path))
+    first, again = start(*transition), start(*transition)
+    file(tmp_path, MATRIX.replace("0.7,0.2,0.1", "0.6,0.2,0.2"))
+    other = start(*transition)
+    maps = [start("--noise", "asymmetric", "--map", name) for name in ("red=blue", "red=green")]
+    assert first == again
+    assert len({first, other, *maps}) == 4
