@@ -245,6 +245,32 @@ def test_embeddings_of_score_are_features_by_whatever_name(
     assert by_instance(alrctl, finished, tmp_path / "b", tmp_path / "t.parquet").equals(found)
 
 
+def test_embeddings_are_those_of_the_scores_beside_them_in_any_order(
+    alrctl: Alrctl, finished: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    scores = pl.read_parquet(finished / "r1/scores/scores.parquet")
+    values = load_file(finished / "r1/scores/embeddings.safetensors")["embeddings"]
+    order = np.random.default_rng(4).permutation(scores.height)
+    (tmp_path / "moved").mkdir()
+    scores[order].write_parquet(tmp_path / "moved/scores.parquet")
+    save_file({"embeddings": values[torch.from_numpy(order)].contiguous()}, tmp_path / "moved/embeddings.safetensors")
+    found = by_instance(alrctl, finished, tmp_path / "a", tmp_path / "moved")
+    assert found.equals(by_instance(alrctl, finished, tmp_path / "b", finished / "r1/scores"))
+
+
+def test_without_a_file_the_features_are_each_samples_own_image(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    images = next(iter(load_file(finished / "data/images.safetensors").values())).numpy()
+    small = images.reshape(len(images), 8, 3, 8, 3, 3).mean(axis=(2, 4)).round().reshape(len(images), -1)
+    ids = pl.read_parquet(finished / "data/samples.parquet")["sample_id"]
+    pl.DataFrame({"sample_id": ids, "pixels": small.tolist()}).write_parquet(tmp_path / "t.parquet")
+    found = by_instance(alrctl, finished, tmp_path / "a")
+    assert found.equals(by_instance(alrctl, finished, tmp_path / "b", tmp_path / "t.parquet"))
+
+
 def refused(alrctl: Alrctl, finished: Path, tmp_path: Path, code: int, *given: object) -> str:
     """Return the message of a refusal that leaves nothing behind."""
     before = {path.name for path in tmp_path.iterdir()}
