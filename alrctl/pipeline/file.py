@@ -60,12 +60,12 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
     """
     content = {dashed(str(name)): value for name, value in content.items()}
     sections = {name: content.pop(name) or {} for name in SECTIONS if name in content}
-    problems = [text for name, options in sections.items() for text in SECTIONS[name].told_of(options)]
     sound = {name: _rooted(name, options, base) for name, options in sections.items() if isinstance(options, dict)}
+    axes, problems = matrix.read(content.pop("matrix", {}), {*content, *_given(sound)})
+    for name in dict.fromkeys([*sections, *(axis.section for axis in axes if axis.section)]):
+        problems += matrix.told_of_section(name, sections.get(name, {}), axes)
     if "strategy" in sound.get("select", {}):
         problems.append("select.strategy: name the strategies under `strategies`, each gets a branch")
-    axes, told = matrix.read(content.pop("matrix", {}), {*content, *_given(sound)})
-    problems += told
     own, told = _own(content)
     problems += told
     try:
@@ -89,12 +89,18 @@ def _own(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _given(sections: dict[str, dict[str, Any]]) -> set[str]:
+    """Return the options that sections give a value to, as `stage.option`."""
     return {f"{name}.{dashed(str(option))}" for name, options in sections.items() for option in options}
 
 
 def _rooted(name: str, given: dict[str, Any], base: Path) -> dict[str, Any]:
     """Return a section whose files are found from the pipeline file."""
     options, places = SECTIONS[name].parted(given)
+    weights = options.get("weights")
+    if (
+        isinstance(weights, str) and (base / weights).is_file()
+    ):  # else a name, or a file from where the command is given
+        options["weights"] = str(base / weights)
     return {**options, **{place: base / value for place, value in places.items() if isinstance(value, str)}}
 
 

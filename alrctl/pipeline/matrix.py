@@ -118,10 +118,9 @@ def _twice(axis: Axis, taken: set[str], others: list[Axis]) -> list[str]:
 
 
 def _told(axis: Axis, value: Any) -> list[str]:
-    """Return what is wrong with one value."""
+    """Return what is wrong with one value; those of a stage's option are checked with the rest of its section."""
     if axis.section:
-        told = SECTIONS[axis.section].told_of({axis.option: value})
-        return [f"matrix.{text}" for text in told]
+        return []
     wanted = _KEYS[axis.option]
     if isinstance(wanted, tuple):
         good = value in wanted
@@ -130,6 +129,16 @@ def _told(axis: Axis, value: Any) -> list[str]:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         words = "must be a whole number, 0 or more"
     return [] if good else [f"matrix.{axis.name}: '{value}' {words}"]
+
+
+def told_of_section(name: str, options: Any, axes: tuple[Axis, ...]) -> list[str]:
+    """Return what is wrong with a section, whichever alternatives it is given."""
+    own = [axis for axis in axes if axis.section == name]
+    if not own or not isinstance(options, dict):
+        return SECTIONS[name].told_of(options)
+    every = (dict(zip((axis.option for axis in own), values, strict=True)) for values in combinations(tuple(own)))
+    told = [text for values in every for text in SECTIONS[name].told_of({**options, **values})]
+    return list(dict.fromkeys(told))
 
 
 def combinations(axes: tuple[Axis, ...]) -> Iterator[tuple[Any, ...]]:

@@ -20,8 +20,9 @@ from alrctl.commands.score import score
 from alrctl.commands.select import select
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.job import Outcome
-from schemas.errors import nearest
+from schemas.errors import UsageError, nearest
 from stages.corrupt import CorruptConfig
+from stages.corrupt import check as check_noise
 from stages.evaluate import EvaluateConfig
 from stages.ingest import IngestConfig
 from stages.recalibrate import RecalibrateConfig
@@ -63,15 +64,18 @@ class Section:
         if not isinstance(given, dict):
             return [f"{self.name}: must hold `option: value` lines"]
         options, places = self.parted(given)
-        told = [
-            f"{self.name}.{dashed(place)}: {value!r} is no path"
-            for place, value in places.items()
-            if not isinstance(value, str)
-        ]
+        astray = {place: value for place, value in places.items() if not isinstance(value, str)}
+        if astray:
+            return [f"{self.name}.{dashed(place)}: {value!r} is no path" for place, value in astray.items()]
+        told = []
         if self.name == "select" and options.get("mix"):  # a mix goes with the strategy of that name
             options["strategy"] = "mix"
         try:
-            self.config.model_validate(options)
+            found = self.config.model_validate(options)
+            if isinstance(found, CorruptConfig):
+                check_noise(found, "transition" in places, "features" in places)
+        except UsageError as error:
+            told.append(f"{self.name}: {error}")
         except ValidationError as error:
             told += [self._told(problem) for problem in error.errors()]
         return told
@@ -84,6 +88,8 @@ class Section:
 
     def _told(self, problem: Any) -> str:
         where = ".".join(dashed(str(part)) for part in problem["loc"])
+        if not where:
+            return f"{self.name}: {str(problem['msg']).removeprefix('Value error, ')}"
         if problem["type"] == "extra_forbidden":
             return f"{self.name}.{where}: unknown option{nearest(where, self.options)}"
         return f"{self.name}.{where}: '{problem['input']}': {problem['msg']}"

@@ -23,6 +23,7 @@ TINY: dict[str, Any] = {
     "recalibrate": {"epochs": 1, "batch-size": 16},
     "evaluate": {"bootstrap": 50},
 }
+"""A pipeline of seconds; the page is left to those that ask for it."""
 ROUND = ["scores", "queue", "labels", "model", "eval"]
 
 
@@ -106,7 +107,7 @@ def test_the_files_of_a_section_are_found_from_where_the_pipeline_file_lies() ->
     found = pipeline.parse({"source": "photos", "corrupt": given}, Path("/study"), "pipeline.yaml")
     step = next(step for step in pipeline.plan(found) if step.name == "noisy")
     assert step.arguments["transition"] == Path("/study/matrices/t.csv")
-    assert step.arguments["features"] is None
+    assert "features" not in step.arguments
     assert (step.arguments["config"].noise, step.arguments["config"].rate) == ("transition", None)
 
 
@@ -152,10 +153,8 @@ def test_one_strategy_has_its_rounds_at_the_top() -> None:
 
 def test_several_strategies_share_phase_1_and_get_a_branch_each() -> None:
     found = names(rounds=1, strategies=["entropy", "random"], corrupt={"rate": 0.2})
-    branches = [
-        f"{name}/{place}" for name in ("entropy", "random") for place in ["r0/eval", *(f"r1/{p}" for p in ROUND)]
-    ]
-    assert found == ["data", "noisy", "lnl", *branches]
+    branches = [f"{name}/r1/{part}" for name in ("entropy", "random") for part in ROUND if part != "scores"]
+    assert found == ["data", "noisy", "lnl", "r0/eval", "r1/scores", *branches]
 
 
 def test_no_rounds_are_phase_1_and_its_evaluation() -> None:
@@ -207,11 +206,11 @@ def test_only_the_oracle_knows_the_truth(expert: str) -> None:
     relabel, judged = found["r1/labels"], found["r1/eval"]
     if expert == "oracle":
         assert relabel.arguments["oracle"] == judged.arguments["truth"] == Path("base/noisy")
-        assert not relabel.answers
+        assert relabel.awaited is None
     else:
         assert relabel.arguments["answers"] == Path("base/r1/answers.csv")
         assert "truth" not in judged.arguments
-        assert relabel.answers == (Path("base/r1/answers.csv"), Path("base/r1/queue/queue.csv"))
+        assert relabel.awaited == (Path("base/r1/answers.csv"), Path("base/r1/queue/queue.csv"))
 
 
 def test_all_corrected_is_trained_too_where_it_is_asked_for() -> None:
@@ -233,26 +232,25 @@ def test_without_an_oracle_nobody_can_correct_all() -> None:
 
 def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
     given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
-    step = pipeline.Step("r1/labels", print, {}, answers=(given, queue))  # type: ignore[arg-type]
-    assert pipeline.answers_file(step) is None
+    assert pipeline.answers_file(given, queue) is None
     queue.write_text("sample_id,label\na,\nb,\n")
-    assert pipeline.answers_file(step) is None
+    assert pipeline.answers_file(given, queue) is None
     queue.write_text("sample_id;label\na;red\nb;\n")
-    assert pipeline.answers_file(step) == queue
+    assert pipeline.answers_file(given, queue) == queue
     given.write_text("sample_id,label\na,red\n")
-    assert pipeline.answers_file(step) == given
+    assert pipeline.answers_file(given, queue) == given
 
 
 @pytest.mark.parametrize("name", ["answers.json", "answers.xml", "answers.zip", "answers"])
 def test_answers_may_be_of_any_kind_but_of_one_alone(tmp_path: Path, name: str) -> None:
-    step = pipeline.Step("r1/labels", print, {}, answers=(tmp_path / "answers.csv", tmp_path / "queue.csv"))  # type: ignore[arg-type]
+    given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
     (tmp_path / name).mkdir() if "." not in name else (tmp_path / name).touch()
     (tmp_path / "answers-old.csv").touch()
     (tmp_path / "answers.csv~").touch()
-    assert pipeline.answers_file(step) == tmp_path / name
+    assert pipeline.answers_file(given, queue) == tmp_path / name
     (tmp_path / "answers.csv").touch()
     with pytest.raises(DataError, match=r"holds answers.*; leave the answers that count$"):
-        pipeline.answers_file(step)
+        pipeline.answers_file(given, queue)
 
 
 MIX = ["entropy=2", "random=1"]
@@ -296,9 +294,10 @@ def test_a_run_waits_for_the_expert_and_goes_on_with_either_file(alrctl: Alrctl,
     before = state(work)
     again = alrctl("run", file, "--json")
     assert again.document["status"] == "unchanged"
-    assert again.document["summary"]["waiting_for"] == str(work / "r1/answers.csv")
-    assert set(steps_of(again).values()) == {"unchanged"}
-    assert list(steps_of(again)) == ["data", "lnl", "r0/eval", "r1/scores", "r1/queue"]
+    assert again.document["summary"]["waiting_for"] == [str(work / "r1/answers.csv")]
+    carried_out = {name for name, status in steps_of(again).items() if status == "unchanged"}
+    assert carried_out == {"data", "lnl", "r0/eval", "r1/scores", "r1/queue"}
+    assert set(steps_of(again).values()) == {"unchanged", "waiting"}
     assert state(work) == before
 
     fill_in(queue, work / "r1/answers.csv")
@@ -311,12 +310,12 @@ def test_a_run_waits_for_the_expert_and_goes_on_with_either_file(alrctl: Alrctl,
         "r2/scores",
         "r2/queue",
     }
-    assert second.document["summary"]["waiting_for"] == str(work / "r2/answers.csv")
+    assert second.document["summary"]["waiting_for"] == [str(work / "r2/answers.csv")]
 
     fill_in(work / "r2/queue/queue.csv", work / "r2/queue/queue.csv")
     third = alrctl("run", file, "--json")
     assert third.code == 0, third.err
-    assert third.document["summary"]["waiting_for"] is None
+    assert third.document["summary"]["waiting_for"] == []
     assert steps_of(third)["r2/labels"] == steps_of(third)["r2/eval"] == "done"
     ledger = pl.read_parquet(work / "r2/labels/ledger.parquet")
     assert ledger.filter(kind="vote")["round"].to_list() == [1] * 6 + [2] * 6
@@ -353,15 +352,14 @@ def test_two_strategies_are_carried_out_and_compared(carried_out: Path) -> None:
         assert (carried_out / "work" / name / "manifest.json").is_file()
     rows = document["summary"]["rounds"]
     assert [(row["branch"], row["round"], row["labels_bought"]) for row in rows] == [
-        ("entropy", "0", 0),
+        ("", "0", 0),
         ("entropy", "1", 6),
-        ("random", "0", 0),
         ("random", "1", 6),
     ]
-    assert rows[0]["balanced_accuracy"] == rows[2]["balanced_accuracy"], "both begin with the same network"
     assert all(0 <= row["label_accuracy"] <= 1 for row in rows)
     assert rows[1]["errors_mended"] is not None
-    assert (carried_out / "work/entropy/r0/eval/judgement.parquet").is_file()
+    assert (carried_out / "work/r0/eval/judgement.parquet").is_file()
+    assert "balanced accuracy" in (carried_out / "work/report.html").read_text()
 
 
 def test_a_mix_and_the_usual_strategy_are_carried_out_side_by_side(
@@ -386,7 +384,7 @@ def test_a_second_run_has_nothing_to_do(alrctl: Alrctl, carried_out: Path) -> No
     ran = alrctl("run", carried_out / "pipeline.yaml")
     assert ran.code == 0
     lines = [line.split() for line in ran.out.splitlines() if line.startswith("  ")]
-    assert [line[1] for line in lines] == ["unchanged"] * 14
+    assert [line[1] for line in lines] == ["unchanged"] * 12
     assert "balanced accuracy" in ran.out
     assert state(carried_out) == before
 
@@ -398,10 +396,14 @@ def test_a_dry_run_names_what_would_run_and_writes_nothing(alrctl: Alrctl, carri
     ran = alrctl("run", copy / "pipeline.yaml", "--dry-run", "--json")
     assert ran.code == 0, ran.err
     assert ran.document["status"] == "would run"
-    would = [name for name, status in steps_of(ran).items() if status == "would run"]
-    assert would == [f"random/r1/{part}" for part in ("queue", "labels", "model", "eval")]
+    would = {name: status for name, status in steps_of(ran).items() if status != "done"}
+    assert would == {f"random/r1/{part}": "stale" for part in ("queue", "labels", "model", "eval")}
+    reasons = ran.document["summary"]["reasons"]
+    assert reasons["random/r1/queue"] == "an output is missing"
+    assert reasons["random/r1/labels"] == "after random/r1/queue"
     shown = alrctl("run", copy / "pipeline.yaml", "--dry-run").out
-    assert "would run (after random/r1/queue)" in shown
+    assert "queue stale (an output is missing), labels, model, eval stale" in shown
+    assert "12 steps: 8 done, 4 stale" in shown
     assert state(copy) == before
 
 
@@ -409,7 +411,7 @@ def test_a_dry_run_of_a_new_pipeline_names_every_step(alrctl: Alrctl, photos: Pa
     file = write(tmp_path / "pipeline.yaml", source=str(photos), output="work", expert="oracle", rounds=1, **TINY)
     ran = alrctl("run", file, "--dry-run", "--json")
     assert ran.code == 0, ran.err
-    assert steps_of(ran) == dict.fromkeys(["data", "lnl", "r0/eval", *(f"r1/{part}" for part in ROUND)], "would run")
+    assert steps_of(ran) == dict.fromkeys(["data", "lnl", "r0/eval", *(f"r1/{part}" for part in ROUND)], "missing")
     assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
 
 
@@ -420,7 +422,9 @@ def test_only_what_a_change_reaches_is_run_again(alrctl: Alrctl, carried_out: Pa
     ran = alrctl("run", copy / "pipeline.yaml", "--json")
     assert ran.code == 0, ran.err
     done = {name for name, status in steps_of(ran).items() if status == "unchanged"}
-    assert done == {"noisy", "lnl"}, "one strategy has no branch: its rounds are new, and phase 1 is kept"
+    assert done == {"noisy", "lnl", "r0/eval", "r1/scores"}, (
+        "one strategy has no branch: its rounds are new, and phase 1 is kept"
+    )
 
 
 def test_an_error_names_the_step_and_keeps_its_exit_code(alrctl: Alrctl, tmp_path: Path, photos: Path) -> None:
