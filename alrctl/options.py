@@ -205,8 +205,9 @@ def _option(name: str, info: FieldInfo) -> Any:
     if len(metavar) > _WIDEST:
         help_text, metavar = f"{help_text}; one of {metavar.replace('|', ', ')}", "NAME"
     if base is bool:
-        shown = "on" if info.default else "off"
-        return Annotated[bool | None, typer.Option(f"{typed}/--no-{typed[2:]}", help=f"{help_text} (default: {shown})")]
+        if info.default is not None:  # None: what is so depends on the data, and the help says on what
+            help_text = f"{help_text} (default: {'on' if info.default else 'off'})"
+        return Annotated[bool | None, typer.Option(f"{typed}/--no-{typed[2:]}", help=help_text)]
     default = _shown(info)
     help_text = f"{help_text} (default: {default})" if default else help_text
     if get_origin(base) is tuple:
@@ -326,6 +327,7 @@ def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:
     name = str(problem["loc"][0])
     where = f"--{_dashed(name)}" if name in flags or source is None else f"{source}: {_dashed(name)}"
     value, context = problem.get("input"), problem.get("ctx", {})
+    value = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
     if problem["type"] == "missing":
         return f"missing {where}"
     if problem["type"] == "literal_error":

@@ -41,6 +41,10 @@ def tell(session: Session, outcome: Outcome, story: Story | None = None, quiet: 
 def _facts(session: Session, summary: Summary) -> None:
     """Print the facts, a line each."""
     for name, value in summary.items():
+        if name == "notes":  # sentences, with commas of their own
+            for text in value:
+                session.voice.say(f"  note: {escape(text)}")
+            continue
         is_table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], list))
         if not is_table and value not in (None, [], ""):
             session.voice.say(f"  {name.replace('_', ' ')}: {escape(cell(value))}")

@@ -5,12 +5,13 @@ Groups stay together and classes in proportion; what crosses a split that the da
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.classes import check_enough
 from schemas.errors import DataError, plural
@@ -27,9 +28,19 @@ class IngestConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["auto", "folder", "csv", "npz", "hdf5", "ham10000"] = Field(
-        "auto", description="layout of the source"
-    )
+    format: Literal[
+        "auto",
+        "folder",
+        "csv",
+        "npz",
+        "hdf5",
+        "ham10000",
+        "isic",
+        "drd",
+        "kvasir",
+        "imbalanced_histopathology",
+        "medmnist",
+    ] = Field("auto", description="layout of the source")
     image_size: int = Field(224, ge=8, le=4096, description="pixels a side of the decoded images")
     fit: Fit = Field("stretch", description="how an image that is not square is made so")
     val_share: float = Field(0.1, gt=0, lt=0.5, description="of the samples, where the data has no val split")
@@ -37,10 +48,17 @@ class IngestConfig(BaseModel):
     imbalance_ratio: float | None = Field(
         None, ge=1, description="make the train split long-tailed: largest to smallest class"
     )
-    exclude_class: tuple[str, ...] = Field((), description="leave out a class (may be repeated)")
-    skip_broken: bool = Field(False, description="leave out images that cannot be read")
+    merge_class: tuple[str, ...] = Field(
+        (),
+        description="THEIRS=OURS: take a class under another name, or several under one (may be repeated)",
+    )
+    keep_class: tuple[str, ...] = Field((), description="take this class and no other (may be repeated; after merging)")
+    exclude_class: tuple[str, ...] = Field((), description="leave out a class (may be repeated; after merging)")
+    skip_broken: bool = Field(False, description="leave out images that cannot be read or are listed and not there")
     allow_leaks: bool = Field(False, description="go on though a group or a duplicate crosses the given splits")
-    ordered: bool = Field(False, description="the classes are grades of one scale")
+    ordered: bool | None = Field(
+        None, description="the classes are grades of one scale; unless given, as the layout has it"
+    )
     path_column: str | None = Field(None, description="of a CSV: path of the image")
     label_column: str | None = Field(None, description="of a CSV: label")
     split_column: str | None = Field(None, description="of a CSV: split")
@@ -50,11 +68,35 @@ class IngestConfig(BaseModel):
     workers: int = Field(0, ge=0, description="threads that decode; 0 for one a core", json_schema_extra=NEUTRAL)
     seed: int = Field(0, ge=0, description="of the split")
 
+    @field_validator("merge_class")
+    @classmethod
+    def _two_names_each(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [[part.strip() for part in pair.split("=", 1)] for pair in pairs]
+        if any(len(names) < 2 or not all(names) for names in parts):
+            raise ValueError("is not THEIRS=OURS, a class of the source and its new name")
+        twice = [name for name, count in Counter(names[0] for names in parts).items() if count > 1]
+        if twice:
+            raise ValueError(f"gives the class '{twice[0]}' two names")
+        return tuple("=".join(names) for names in parts)
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> IngestConfig:
+        if self.keep_class and self.exclude_class:
+            raise ValueError(
+                "keep-class and exclude-class contradict each other; say which classes to keep, or which not"
+            )
+        return self
+
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> IngestConfig:
         if self.val_share + self.test_share > 0.8:
             raise ValueError("val-share and test-share together leave less than a fifth to train on")
         return self
+
+    @property
+    def new_names(self) -> dict[str, str]:
+        """The new name of each class that gets one."""
+        return dict(pair.split("=", 1) for pair in self.merge_class)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def ingest(
 
     def work(target: Target) -> Summary:
         outputs = stage.run(config, stage.IngestInputs(found.records, digests, found.classes))
-        for text in outputs.warnings:
+        for text in (*found.warnings, *outputs.warnings):
             target.report.warn(text)
         getters = [partial(found.image, row) for row in outputs.rows]
         pack = write_pack(
@@ -59,8 +59,10 @@ def ingest(
         records = records.with_columns(**{name: pl.Series(values) for name, values in sizes.items()})
         target.table(records.select(SAMPLES.schema.column_names()), SAMPLES)
         target.table(records.select("sample_id", "label", relabelled=pl.lit(False)), LABELS)
-        files.write_yaml({"names": list(found.classes), "ordered": config.ordered}, target.path(CLASSES))
-        return {"layout": layout, **_facts(outputs.facts, records), "notes": _notes(found, pack.rules)}
+        ordered = found.ordered if config.ordered is None else config.ordered
+        files.write_yaml({"names": list(found.classes), "ordered": ordered}, target.path(CLASSES))
+        told = {"layout": layout, **_facts(outputs.facts, records), **_choices(found, ordered)}
+        return {**told, "notes": _notes(found, pack.rules)}
 
     return tell(session, job.run(work), _story)
 
@@ -88,6 +90,12 @@ def _facts(facts: dict[str, Any], records: pl.DataFrame) -> dict[str, Any]:
     }
     check_enough(splits["train"], 1, "the train split")
     return {**facts, "samples": records.height, "by_split": splits}
+
+
+def _choices(found: Collection, ordered: bool) -> dict[str, Any]:
+    """Return what is worth a word only where it is so."""
+    facts = {"ordered": ordered, "missing_images": found.missing, "merged_classes": dict(found.merged)}
+    return {name: value for name, value in facts.items() if value}
 
 
 def _notes(found: Collection, rules: dict[str, int]) -> list[str]:

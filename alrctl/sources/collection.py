@@ -5,16 +5,30 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from schemas.errors import DataError, listing, nearest
+from alrctl.files import sha256
+from alrctl.naming import IMAGE_SUFFIXES
+from schemas.errors import DataError
+
+Row = tuple[str, str, str | None, str | None, str]
+"""sample_id, label, split (None if not given), group (None if unknown), source."""
 
 _COLUMNS = {"sample_id": pl.String, "label": pl.String, "split": pl.String, "group_id": pl.String, "source": pl.String}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that lists images: its place, the column that names them, and what to do where some are not there."""
+
+    path: Path
+    column: str
+    mend: str
 
 
 @dataclass(frozen=True)
@@ -22,12 +36,19 @@ class Collection:
     """The records of a source.
 
     Attributes:
-        records: sample_id, label, split (null if not given), group_id (null if unknown), source; a row a sample.
+        records: sample_id, label, split (null if not given), group_id (null if unknown), source; a row a sample. Of
+            images that a table lists also `table` (its place in `tables`), `named` (as there), `row` (as a spreadsheet
+            counts) and `there` (whether the image is).
         classes: names in order.
         image: gives the image of a row, as a path to decode or as an array (H, W[, C]).
         digest: gives the sha256 of a row's content.
         extra_files: other files that were read, for the record.
-        notes: what was guessed, in words.
+        notes: what was guessed, left aside or found to differ, in words.
+        warnings: what a person must know.
+        tables: that list images.
+        missing: images that a table lists, that are not there, and that were left out.
+        ordered: whether the layout itself says that the classes are grades of one scale.
+        merged: of each class that was renamed or merged, how many samples it has of which class of the source.
     """
 
     records: pl.DataFrame
@@ -35,71 +56,60 @@ class Collection:
     image: Callable[[int], Path | NDArray[np.generic]]
     digest: Callable[[int], str]
     extra_files: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    missing: int = 0
+    ordered: bool = False
+    merged: tuple[tuple[str, dict[str, int]], ...] = ()
+
+    def only(self, rows: Sequence[int]) -> Collection:
+        """Return the collection of some rows, in that order."""
+        return replace(
+            self,
+            records=self.records[list(rows)],
+            image=lambda row: self.image(rows[row]),
+            digest=lambda row: self.digest(rows[row]),
+        )
 
 
 def of_files(
-    rows: Sequence[tuple[str, str, str | None, str | None, str]],
-    paths: Sequence[Path],
-    origin: Path,
-    exclude: tuple[str, ...] = (),
-    extra_files: tuple[Path, ...] = (),
-    notes: tuple[str, ...] = (),
-    classes: tuple[str, ...] | None = None,
+    rows: Sequence[Row], paths: Sequence[Path], origin: Path, classes: tuple[str, ...] | None = None
 ) -> Collection:
-    """Build a collection of image files from rows of (sample_id, label, split, group, source)."""
-    records, kept, names = _prepare(rows, origin, exclude, classes)
-    files = [paths[index] for index in kept]
+    """Build a collection of image files, a path a row; classes are those that occur, sorted, unless given in order.
 
-    def digest(index: int) -> str:
-        from alrctl.files import sha256
-
-        return sha256(files[index])
-
-    return Collection(records, names, lambda index: files[index], digest, extra_files, notes)
+    Raises:
+        DataError: no row.
+    """
+    records, names = _prepare(rows, origin, classes)
+    return Collection(records, names, lambda index: paths[index], lambda index: sha256(paths[index]))
 
 
 def of_arrays(
-    rows: Sequence[tuple[str, str, str | None, str | None, str]],
+    rows: Sequence[Row],
     image: Callable[[int], NDArray[np.generic]],
     origin: Path,
-    exclude: tuple[str, ...] = (),
-    extra_files: tuple[Path, ...] = (),
     classes: tuple[str, ...] | None = None,
 ) -> Collection:
-    """Build a collection of arrays; `image` takes the row's place in `rows`."""
-    records, kept, names = _prepare(rows, origin, exclude, classes)
+    """Build a collection of arrays; `image` takes the row's place in `rows`.
+
+    Raises:
+        DataError: no row.
+    """
+    records, names = _prepare(rows, origin, classes)
 
     def digest(index: int) -> str:
-        return hashlib.sha256(np.ascontiguousarray(image(kept[index])).tobytes()).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(image(index)).tobytes()).hexdigest()
 
-    return Collection(records, names, lambda index: image(kept[index]), digest, extra_files)
+    return Collection(records, names, image, digest)
 
 
 def _prepare(
-    rows: Sequence[tuple[str, str, str | None, str | None, str]],
-    origin: Path,
-    exclude: tuple[str, ...],
-    classes: tuple[str, ...] | None,
-) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
-    found = classes or sorted_classes({row[1] for row in rows})
-    unknown = [name for name in exclude if name not in found]
-    if unknown:
-        raise DataError(f"{origin}: no class '{unknown[0]}' to exclude{nearest(unknown[0], found)}")
-    names = tuple(name for name in found if name not in exclude)
-    kept = [index for index, row in enumerate(rows) if row[1] in names]
-    if not kept:
+    rows: Sequence[Row], origin: Path, classes: tuple[str, ...] | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    if not rows:
         raise DataError(f"{origin}: holds no labelled image")
-    if len(names) < 2:
-        raise DataError(f"{origin}: has one class ('{listing(names)}'); two are the least")
-    records = pl.DataFrame([rows[index] for index in kept], schema=_COLUMNS, orient="row")
-    twice = records.filter(pl.col("sample_id").is_duplicated())
-    if twice.height:
-        first = twice["sample_id"][0]
-        raise DataError(
-            f"{origin}: {twice.height} samples share an id with another (first: '{first}'); ids must be unique"
-        )
-    return records, kept, names
+    return pl.DataFrame(rows, schema=_COLUMNS, orient="row"), classes or sorted_classes({row[1] for row in rows})
 
 
 def sorted_classes(names: set[str]) -> tuple[str, ...]:
@@ -114,3 +124,13 @@ def sorted_classes(names: set[str]) -> tuple[str, ...]:
     if all(math.isfinite(number(name)) for name in names):
         return tuple(sorted(names, key=lambda name: (number(name), name)))
     return tuple(sorted(names))
+
+
+def is_image(path: Path) -> bool:
+    """Say whether a file is named like an image; names that begin with a dot are the system's own."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def folders_in(path: Path) -> list[Path]:
+    """Return the folders directly in a folder, sorted, without the system's own."""
+    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))

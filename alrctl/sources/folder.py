@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alrctl.naming import IMAGE_SUFFIXES, split_name
-from alrctl.sources.collection import Collection, of_files
+from alrctl.sources.collection import Collection, folders_in, is_image, of_files
 from schemas.errors import DataError, plural
 from stages.ingest import IngestConfig
 
@@ -23,33 +23,24 @@ def read(source: Path, config: IngestConfig) -> Collection:
     """
     if not source.is_dir():
         raise DataError(f"{source}: is not a folder")
-    top = _folders(source)
+    top = folders_in(source)
     has_splits = bool(top) and all(split_name(path.name) for path in top)
     rows, paths = [], []
     for parent in top if has_splits else [source]:
         split = split_name(parent.name) if has_splits else None
         _refuse_strays(parent)
-        for folder in _folders(parent):
-            for path in sorted(path for path in folder.rglob("*") if _is_image(path)):
+        for folder in folders_in(parent):
+            for path in sorted(path for path in folder.rglob("*") if is_image(path)):
                 name = path.relative_to(source).as_posix()
                 rows.append((name, folder.name, split, None, name))
                 paths.append(path)
     if not rows:
         raise DataError(f"{source}: has no image in a class folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return of_files(rows, paths, source, config.exclude_class)
-
-
-def _is_image(path: Path) -> bool:
-    """Say whether a file is named like an image; names that begin with a dot are the system's own."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return of_files(rows, paths, source)
 
 
 def _refuse_strays(folder: Path) -> None:
-    strays = sorted(path.name for path in folder.iterdir() if path.is_file() and _is_image(path))
+    strays = sorted(path.name for path in folder.iterdir() if path.is_file() and is_image(path))
     if strays:
         found = plural(len(strays), "image")
         raise DataError(f"{folder}: {found} beside the class folders (first: '{strays[0]}'); which class are they of?")
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -43,7 +44,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
         ]
         images.extend(pixels)
         read_files.append(path)
-    return of_arrays(rows, lambda index: images[index], source, config.exclude_class, tuple(read_files))
+    return replace(of_arrays(rows, lambda index: images[index], source), extra_files=tuple(read_files))
 
 
 def _read_one(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from alrctl.files import explained_read, read_csv
 from alrctl.naming import split_name
-from alrctl.sources.collection import Collection, of_files, sorted_classes
+from alrctl.sources.collection import Collection, Row, Table, sorted_classes
+from alrctl.sources.tables import Part, full_column, joined, one_hot
 from schemas.errors import DataError, listing, nearest
 from stages.ingest import IngestConfig
 
@@ -40,11 +42,11 @@ def read(source: Path, config: IngestConfig) -> Collection:
     used = [name for name in (path_column, split_column, group_column, id_column) if name]
     labels, classes, label_column = _labels(table, source, config, used)
     root = Path(config.root) if config.root else source.parent
-    paths_text = _texts(table, source, path_column or "")
+    paths_text = full_column(table, source, path_column or "")
     splits = _splits(table, source, split_column)
     groups = table[group_column].to_list() if group_column else [None] * table.height
-    names = _texts(table, source, id_column) if id_column else paths_text
-    rows = list(zip(names, labels, splits, groups, paths_text, strict=True))
+    names = full_column(table, source, id_column) if id_column else paths_text
+    rows: list[Row] = list(zip(names, labels, splits, groups, paths_text, strict=True))
     guessed = {
         "path": path_column,
         "label": label_column,
@@ -53,8 +55,11 @@ def read(source: Path, config: IngestConfig) -> Collection:
         "id": id_column,
     }
     note = ", ".join(f"{role} = '{name}'" for role, name in guessed.items() if name)
-    paths = [root / text for text in paths_text]
-    return of_files(rows, paths, source, config.exclude_class, (source,), (f"columns: {note}",), classes)
+    told = Table(
+        source, path_column or "", f"finish the download (paths start from {root}; --root names another folder)"
+    )
+    part = Part(told, rows, [root / text for text in paths_text], paths_text, list(range(table.height)))
+    return replace(joined([part], source, classes), notes=(f"columns: {note}",))
 
 
 def _read_table(source: Path) -> pl.DataFrame:
@@ -86,32 +91,20 @@ def _labels(
     others = [name for name in table.columns if name not in used]
     column = _column(table, source, config.label_column, "label")
     if column is not None:
-        labels = _texts(table, source, column)
+        labels = full_column(table, source, column)
         return labels, sorted_classes(set(labels)), column
-    one_hot = [name for name in others if set(table[name].drop_nulls()) <= {"0", "1", "0.0", "1.0"}]
-    if len(one_hot) < 2:
+    one_hot_columns = [name for name in others if set(table[name].drop_nulls()) <= {"0", "1", "0.0", "1.0"}]
+    if len(one_hot_columns) < 2:
         columns = listing([f"'{name}'" for name in table.columns], 12)
         raise DataError(f"{source}: the label column is missing (found: {columns}); name it with --label-column")
-    marks = table.select(pl.col(one_hot).cast(pl.Float64, strict=False).fill_null(0)).to_numpy()
-    wrong = [row for row, total in enumerate(marks.sum(axis=1)) if total != 1]
-    if wrong:
-        raise DataError(f"{source}: {len(wrong)} rows do not mark exactly one class (first: row {wrong[0] + 2})")
-    present = tuple(name for index, name in enumerate(one_hot) if marks[:, index].any())
-    return [one_hot[index] for index in marks.argmax(axis=1)], present, None
-
-
-def _texts(table: pl.DataFrame, source: Path, column: str) -> list[str]:
-    values = table[column].to_list()
-    empty = [row for row, value in enumerate(values) if value is None or not value.strip()]
-    if empty:
-        raise DataError(f"{source}: column '{column}' has {len(empty)} empty cells (first: row {empty[0] + 2})")
-    return [str(value) for value in values]
+    labels = one_hot(table, source, one_hot_columns)
+    return labels, tuple(name for name in one_hot_columns if name in set(labels)), None
 
 
 def _splits(table: pl.DataFrame, source: Path, column: str | None) -> list[str | None]:
     if column is None:
         return [None] * table.height
-    texts = _texts(table, source, column)
+    texts = full_column(table, source, column)
     unknown = [(row, text) for row, text in enumerate(texts) if split_name(text) is None]
     if unknown:
         row, text = unknown[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alrctl.files import explained_read
-from alrctl.sources.collection import Collection, of_arrays
+from alrctl.sources.collection import Collection, Row, of_arrays
 from schemas.errors import DataError
 from schemas.samples import SPLITS
 from stages.ingest import IngestConfig
@@ -20,13 +21,23 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, config: IngestConfig) -> Collection:
-    """Read the arrays (pickled objects are refused); an optional `{split}_source` array gives the group.
+    """Read the arrays; an optional `{split}_source` array gives the group.
+
+    Raises:
+        DataError: an array is missing, of the wrong shape, or not the length of its labels.
+    """
+    rows, images = read_arrays(source)
+    return replace(of_arrays(rows, lambda index: images[index], source), extra_files=(source,))
+
+
+def read_arrays(source: Path) -> tuple[list[Row], list[NDArray[np.generic]]]:
+    """Return a row and an image, (H, W[, C]) uint8, for each sample; labels are indices (pickled objects are refused).
 
     Raises:
         DataError: an array is missing, of the wrong shape, or not the length of its labels.
     """
     images: list[NDArray[np.generic]] = []
-    rows = []
+    rows: list[Row] = []
     with explained_read(source, ".npz"), source.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         for split in SPLITS:
             if f"{split}_images" not in archive.files:
@@ -42,7 +53,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
             images.extend(pixels)
     if not rows:
         raise DataError(f"{source}: holds none of train_images, val_images, test_images")
-    return of_arrays(rows, lambda index: images[index], source, config.exclude_class, (source,))
+    return rows, images
 
 
 def check_arrays(pixels: NDArray[np.generic], labels: NDArray[np.generic], source: str, split: str) -> None:

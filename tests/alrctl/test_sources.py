@@ -330,7 +330,7 @@ def test_an_empty_or_broken_parquet_manifest_is_told(ingest: Ingest, tmp_path: P
 def test_a_listed_image_that_is_not_there_is_named(ingest: Ingest, tmp_path: Path) -> None:
     rows = listed(tmp_path, [(f"{number}.png", "ab"[number % 2]) for number in range(8)])
     source = write_table(tmp_path / "list.csv", ("path", "label"), [*rows, ("gone.png", "a")])
-    ingest(source).refused(f"{tmp_path / 'gone.png'}: no such file")
+    ingest(source).refused("column 'path' names 1 image of 9 that is not there (first: row 10, 'gone.png')")
 
 
 # --- .npz and HDF5 ---------------------------------------------------------------------------------------------------
@@ -493,7 +493,7 @@ def test_ham10000_is_read_from_two_folders_and_split_by_lesion(ingest: Ingest, t
 def test_an_image_missing_from_ham10000_is_named(ingest: Ingest, tmp_path: Path) -> None:
     source = write_ham10000(tmp_path / "ham", lesions=9)
     (source / "HAM10000_images_part_2/ISIC_0000001.jpg").unlink()
-    ingest(source).refused("1 images of the metadata are not there (first: 'ISIC_0000001')")
+    ingest(source).refused("column 'image_id' names 1 image of 27 that is not there (first: row 3, 'ISIC_0000001')")
 
 
 def test_a_column_missing_from_ham10000_is_named(ingest: Ingest, tmp_path: Path) -> None:
