@@ -8,6 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
+
+from alrctl.images import open_pack
 
 NAMES = ("cat", "dog", "elk", "fox")
 
@@ -41,7 +44,8 @@ WRITERS = [write_folder, write_csv, write_ham10000]
 @pytest.mark.parametrize("write", WRITERS)
 def test_classes_that_are_kept_are_all_there_is(ingest: Any, trees: Any, tmp_path: Path, write: Any) -> None:
     found = ingest(write(trees, tmp_path / "photos"), "--keep-class", "fox", "--keep-class", "cat")
-    assert counted(found) == {"cat": 5, "fox": 5}, "in the order of the source"
+    assert counted(found) == {"cat": 5, "fox": 5}
+    assert found.classes["names"] == ["cat", "fox"], "in the order of the source"
     assert found.summary["notes"][-1] == "left out by class: 'dog' (5), 'elk' (5)"
     found.goes_on()
 
@@ -52,12 +56,22 @@ def test_several_classes_become_one_and_one_gets_another_name(
 ) -> None:
     pairs = ("dog=canine", "fox=canine", "elk=moose")
     found = ingest(write(trees, tmp_path / "photos"), *(word for pair in pairs for word in ("--merge-class", pair)))
-    assert counted(found) == {"cat": 5, "canine": 10, "moose": 5}, "a merged class stands where its first part stood"
+    assert counted(found) == {"cat": 5, "canine": 10, "moose": 5}
+    assert found.classes["names"] == ["cat", "canine", "moose"], "a merged class stands where its first part stood"
     assert found.summary["merged_classes"] == {"canine": {"dog": 5, "fox": 5}, "moose": {"elk": 5}}
     told = ["class 'canine' (10) is made of 'dog' (5), 'fox' (5)", "class 'moose' (5) is made of 'elk' (5)"]
     assert found.summary["notes"][-2:] == told
     assert all(text in found.ran.out for text in told)
     found.goes_on()
+
+
+def test_images_stay_in_step_with_the_samples_that_are_kept(ingest: Any, trees: Any, tmp_path: Path) -> None:
+    source = write_folder(trees, tmp_path / "photos")
+    found = ingest(source, "--exclude-class", "cat", "--exclude-class", "elk")
+    pack = open_pack(found.out / "images.safetensors").numpy()
+    assert len(pack) == found.table.height == 10
+    for row, name in enumerate(found.table["sample_id"]):
+        assert (pack[row] == np.asarray(Image.open(source / name))).all(), name
 
 
 def test_a_class_can_join_another_that_keeps_its_name(ingest: Any, trees: Any, tmp_path: Path) -> None:
