@@ -109,6 +109,7 @@ class Job:
         self.stage = stage
         self.out = out
         self.options = json.loads(config.model_dump_json())
+        self._defaults = _defaults(type(config))
         self._neutral = {name for name, info in type(config).model_fields.items() if info.json_schema_extra == NEUTRAL}
         self._inputs: dict[str, manifest.InputRecord] = {}
         self._early: list[str] = []
@@ -225,8 +226,12 @@ class Job:
         return self._deciding(found.options) == self._deciding(self.options) and before == now and not missing
 
     def _deciding(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Leave out the options that change how long a run takes and not what it gives."""
-        return {name: value for name, value in options.items() if name not in self._neutral}
+        """Leave out the options that change how long a run takes and not what it gives.
+
+        An option that an older version did not have is as its default: a newer version alone reruns nothing.
+        """
+        full = {**self._defaults, **options}
+        return {name: value for name, value in full.items() if name not in self._neutral}
 
     def _reason(self, found: manifest.Manifest | None) -> str:
         if found is None:
@@ -273,6 +278,16 @@ class Job:
             ),
             target.directory,
         )
+
+
+def _defaults(config: type[BaseModel]) -> dict[str, Any]:
+    """Return the options that have a default, as a manifest holds them."""
+    fields = {name: info for name, info in config.model_fields.items() if not info.is_required()}
+    built = config.model_construct(
+        **{name: info.get_default(call_default_factory=True) for name, info in fields.items()}
+    )
+    found: dict[str, Any] = json.loads(built.model_dump_json(include=set(fields)))
+    return found
 
 
 def check_stale(path: Path, allow: bool) -> list[str]:

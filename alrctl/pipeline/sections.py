@@ -66,7 +66,7 @@ class Section:
         options, places = self.parted(given)
         astray = {place: value for place, value in places.items() if not isinstance(value, str)}
         if astray:
-            return [f"{self.name}.{dashed(place)}: {value!r} is no path" for place, value in astray.items()]
+            return [f"{self.name}.{dashed(place)}: '{value}' is no path" for place, value in astray.items()]
         told = []
         if self.name == "select" and options.get("mix"):  # a mix goes with the strategy of that name
             options["strategy"] = "mix"

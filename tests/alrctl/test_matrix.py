@@ -94,7 +94,7 @@ def test_an_axis_may_be_any_option_by_its_name_or_with_its_stage() -> None:
 
 
 def test_an_option_of_several_values_is_numbered() -> None:
-    found = steps(matrix={"exclude": [["a"], ["a", "b"]]}, rounds=0)
+    found = steps(matrix={"corrupt.exclude": [["a"], ["a", "b"]]}, rounds=0)
     assert found["exclude-2/noisy"].arguments["config"].exclude == ("a", "b")
 
 
@@ -122,7 +122,7 @@ def test_an_option_of_several_values_is_numbered() -> None:
             "matrix.method: train-lnl.method has a value of its own; leave one out",
         ),
         ({"matrix": {"method": ["elr"], "train-lnl.method": ["sce"]}}, "matrix.train-lnl.method: is the same as"),
-        ({"matrix": {"weights": ["a/b", "a:b"]}}, "matrix.weights: has alternatives that would be written to"),
+        ({"matrix": {"backbone": ["a/b", "a:b"]}}, "matrix.backbone: has alternatives that would be written to"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(content: dict[str, Any], told: str) -> None:
