@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from alrctl import __version__, artifacts, files, manifest, tracking
 from alrctl.console import LiveReport, Voice
+from alrctl.naming import option_names
 from alrctl.workplace import Workplace, check_edits, check_free, recover
 from schemas.contract import Contract
 from schemas.errors import MismatchError, UsageError, listing
@@ -110,7 +111,8 @@ class Job:
         self.out = out
         self.options = json.loads(config.model_dump_json())
         self._defaults = _defaults(type(config))
-        self._neutral = {name for name, info in type(config).model_fields.items() if info.json_schema_extra == NEUTRAL}
+        fields, names = type(config).model_fields, option_names(type(config))
+        self._neutral = {names[field] for field, info in fields.items() if info.json_schema_extra == NEUTRAL}
         self._inputs: dict[str, manifest.InputRecord] = {}
         self._early: list[str] = []
         recover(out)
@@ -282,11 +284,8 @@ class Job:
 
 def _defaults(config: type[BaseModel]) -> dict[str, Any]:
     """Return the options that have a default, as a manifest holds them."""
-    fields = {name: info for name, info in config.model_fields.items() if not info.is_required()}
-    built = config.model_construct(
-        **{name: info.get_default(call_default_factory=True) for name, info in fields.items()}
-    )
-    found: dict[str, Any] = json.loads(built.model_dump_json(include=set(fields)))
+    has_default = {name for name, info in config.model_fields.items() if not info.is_required()}
+    found: dict[str, Any] = json.loads(config.model_construct().model_dump_json(include=has_default))
     return found
 
 

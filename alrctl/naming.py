@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
 CHOICE, COMMENT = "label", "comment"  # the controls that Label Studio is told to show
@@ -22,6 +26,11 @@ _SPLITS = {
 }
 _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST_STEM = 120  # bytes: a file's name may have 255 in all
+
+
+def option_names(config: type[BaseModel]) -> dict[str, str]:
+    """Return what the option of each field is called: its alias, where Python keeps the option's name for itself."""
+    return {field: info.alias or field for field, info in config.model_fields.items()}
 
 
 def split_name(text: str | None) -> str | None:

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from alrctl import files, tracking
 from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
+from alrctl.naming import option_names
 from schemas.errors import AlrctlError, DataError, UsageError, nearest
 
 _WIDEST = 20
@@ -104,7 +105,7 @@ def as_command(
     places = [_place(name, parameter, hints[name]) for name, parameter in parameters.items()]
     annotations: dict[str, tuple[Any, Any]] = {p.name: (_optional(hints[p.name], p), None) for p in places}
     if config is not None:
-        annotations |= {name: (_option(name, info), None) for name, info in config.model_fields.items()}
+        annotations |= {f: (_option(name, config.model_fields[f]), None) for f, name in option_names(config).items()}
     shared = {"as_json", "debug"} if plain else _COMMON.keys() - (set() if tracked else {"track"})
     annotations |= {name: value for name, value in _COMMON.items() if name in shared}
 
@@ -269,11 +270,12 @@ def _merge(
         UsageError: unknown names, bad or missing values.
     """
     problems = list(found)
-    known = [place.name for place in places] + (list(config.model_fields) if config else [])
+    names = option_names(config) if config is not None else {}
+    known = [place.name for place in places] + list(names.values())
     for name in from_file:
         if name not in known:
             problems.append(f"{source}: unknown option '{_dashed(name)}'{nearest(_dashed(name), map(_dashed, known))}")
-    flags = {name: value for name, value in given.items() if value is not None and value != []}
+    flags = {names.get(name, name): value for name, value in given.items() if value is not None and value != []}
     merged = {**{name: value for name, value in from_file.items() if name in known}, **flags}
     arguments: dict[str, Any] = {}
     for place in places:
