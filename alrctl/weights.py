@@ -53,7 +53,9 @@ def is_installed(weights: str) -> bool:
     return find_spec(_PACKAGES[weights][0]) is not None
 
 
-def load(weights: str, backbone: str, image_size: int | None = None, channels: int = 3) -> Matched:
+def load(
+    weights: str, backbone: str, image_size: int | None = None, channels: int = 3, path: Path | None = None
+) -> Matched:
     """Return a backbone's tensors by name, and what to know of them; no tensors for `none`.
 
     Args:
@@ -61,12 +63,13 @@ def load(weights: str, backbone: str, image_size: int | None = None, channels: i
         backbone: the model's name.
         image_size: pixels a side of the images that it will take; None for what it was made for.
         channels: of those images, 1 or 3.
+        path: where their file lies, if that is known.
 
     Raises:
         UsageError: the weights are those of another backbone.
         DataError: the file is not readable, or its tensors do not fit.
     """
-    path = locate(weights, backbone)
+    path = path or locate(weights, backbone)
     if path is None:
         return Matched({})
     tensors = _read(path)

@@ -32,6 +32,15 @@ class NetworkSpec(BaseModel):
     feature_width: int = Field(ge=1, description="of the backbone's pooled features")
 
 
+class FirstWeights(BaseModel):
+    """The weights that a backbone had before any training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="as `train-lnl --weights` names them; none for fresh ones")
+    sha256: str | None = Field(default=None, description="of their file; null for none, or where it was not recorded")
+
+
 class CheckpointMetadata(BaseModel):
     """The metadata of `checkpoint.safetensors`."""
 
@@ -44,7 +53,15 @@ class CheckpointMetadata(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     spec: NetworkSpec
     backbone_sha256: str | None = Field(default=None, description="of the frozen backbone's tensors")
+    first_weights: FirstWeights | None = Field(default=None, description="of the backbone; null where not recorded")
     config: dict[str, object] = Field(default_factory=dict)
+
+    @property
+    def started_from(self) -> FirstWeights | None:
+        """The weights that the backbone started from in phase 1; None where nothing tells."""
+        if self.first_weights is not None or self.stage != "train-lnl" or "weights" not in self.config:
+            return self.first_weights
+        return FirstWeights(name=str(self.config["weights"]))  # recorded before the file's hash was
 
     def check_classes(self, names: tuple[str, ...], source: str) -> None:
         """Refuse a data set with other classes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from alrctl import checkpoints, features, weights
+from alrctl import checkpoints, features, manifest, weights
 from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
@@ -15,7 +15,7 @@ from alrctl.options import as_command
 from alrctl.parameters import Data, Labels, Out
 from alrctl.resume import DiskStore
 from alrctl.summary import by_class, tell
-from schemas.checkpoint import CheckpointMetadata, NetworkSpec
+from schemas.checkpoint import CheckpointMetadata, FirstWeights, NetworkSpec
 from schemas.clean import CLEAN
 from schemas.history import HISTORY
 from schemas.labels import LABELS
@@ -51,6 +51,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
             classes=dataset.classes.names,
             spec=spec,
             backbone_sha256=checkpoints.digest(frozen) if frozen else None,
+            first_weights=_first_weights(config, weights_path),
             config=config.model_dump(mode="json"),
         )
         with checkpoints.last_good_kept(out, frozen, metadata):
@@ -78,6 +79,10 @@ def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
         std=IMAGENET_STD,
         feature_width=feature_width(config.backbone, image_size, config.channels),
     )
+
+
+def _first_weights(config: stage.TrainLnlConfig, path: Path | None) -> FirstWeights:
+    return FirstWeights(name=config.weights, sha256=None if path is None else manifest.digest(path))
 
 
 def _backbone(config: stage.TrainLnlConfig, spec: NetworkSpec, target: Target) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.checkpoint import CheckpointMetadata, NetworkSpec
+from schemas.checkpoint import CheckpointMetadata, FirstWeights, NetworkSpec
 from schemas.errors import MismatchError
 
 SPEC = NetworkSpec(
@@ -61,6 +61,17 @@ def test_other_classes_or_another_order_are_refused_naming_both(names: tuple[str
 
 def test_metadata_is_read_as_it_was_written() -> None:
     assert CheckpointMetadata.model_validate_json(METADATA.model_dump_json()) == METADATA
+
+
+def test_first_weights_are_those_recorded_or_of_old_checkpoints_those_of_phase_1s_options() -> None:
+    def started_from(**changed: Any) -> FirstWeights | None:
+        return CheckpointMetadata.model_validate(METADATA.model_dump() | changed).started_from
+
+    first = {"name": "w.pth", "sha256": "b" * 64}
+    assert started_from(first_weights=first, config={"weights": "x.pth"}) == FirstWeights.model_validate(first)
+    assert started_from(config={"weights": "x.pth"}) == FirstWeights(name="x.pth")
+    assert started_from(config={"weights": "x.pth"}, stage="recalibrate") is None
+    assert started_from() is None
 
 
 @pytest.mark.parametrize(
