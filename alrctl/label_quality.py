@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from alrctl import artifacts, files, manifest, signals
+from alrctl import artifacts, files, first_labels, manifest, signals
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean
@@ -22,7 +22,6 @@ from schemas.signals import SIGNALS
 from schemas.truth import TRUTH
 from stages.methods.judgement import Seen
 from stages.methods.label_audit import Audit, Labels
-from stages.methods.ledger import before_all
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,4 @@ def _now_and_first(paths: LabelPaths, data: DataSet) -> tuple[pl.DataFrame, np.n
     now = read_labels(paths.labels, data)
     if paths.ledger is None:
         return now, now["index"].to_numpy()
-    known = now.select("sample_id", "label", "relabelled")
-    first = before_all(known, files.read_table(paths.ledger, LEDGER))["label"]
-    return now, np.array(data.classes.indices(first.to_list(), str(paths.labels)), dtype=np.int64)
+    return now, first_labels.read(now, paths.ledger, data)["index"].to_numpy()

@@ -130,11 +130,16 @@ def _before(rounds: list[_Round], network: Artifact | None) -> Iterator[Artifact
 def _of_round(one: _Round, number: int, folder: str) -> Settings:
     made = [part for part in (one.queue, one.scores, one.labels, one.network) if part is not None]
     settings = tuple(pair for part in made for pair in _settings(part))
-    source = maker(one.network, "checkpoint")
-    if number > 1 and source is not None:
-        begun = "the round before" if source.manifest.stage == "recalibrate" else "phase 1"
-        settings += (("recalibrate from", begun),)
-    return settings + _unless_known(one.queue, folder)
+    return settings + _of_checkpoint(one.network, number) + _unless_known(one.queue, folder)
+
+
+def _of_checkpoint(network: Artifact | None, number: int) -> Settings:
+    """Return whose weights a later round went on from; in the first round, or from scratch, nothing is to be told."""
+    source = maker(network, "checkpoint")
+    if number == 1 or network is None or source is None or network.manifest.options.get("from") == "scratch":
+        return ()
+    begun = "the round before" if source.manifest.stage == "recalibrate" else "phase 1"
+    return (("recalibrate goes on from", begun),)
 
 
 def _unless_known(made: Artifact | None, folder: str) -> Settings:

@@ -2,6 +2,9 @@
 
 Trusted are the samples judged clean, under their labels as they are, and those an expert has looked at, under the
 expert's. Where phase 1 made no judgement (cross-entropy) the whole training set is. Nobody corrects a label here.
+
+The paper's variants: the network starts again as phase 1 did (`from: scratch`), and what was looked at is learnt under
+the labels it had before (`correct: false`), the control that tells what looking alone would give.
 """
 
 from __future__ import annotations
@@ -12,24 +15,34 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
+from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError, listing
 from stages.report import Array, Report, Store
 from stages.training import device as devices
 from stages.training.fit import Examples, FitPlan, Rule, fit
-from stages.training.inputs import Inputs
+from stages.training.inputs import FeatureInputs, Inputs
 from stages.training.options import TrainingOptions
+from stages.training.recipe import start
 from stages.training.state import Row
 
 
 class RecalibrateConfig(TrainingOptions):
     """Options of `recalibrate`."""
 
+    model_config = ConfigDict(serialize_by_alias=True)  # so that `from` is `from` in what is written too
+
     epochs: int = Field(25, ge=1, le=10_000, description="passes over the trusted samples")
+    from_: Literal["checkpoint", "scratch"] = Field(
+        "checkpoint", alias="from", description="weights to begin with; scratch: the backbone's first, and a fresh head"
+    )
     trust: Literal["clean", "relabelled", "all"] = Field(
         "clean", description="what to learn from: judged clean and relabelled, relabelled alone, or everything"
+    )
+    correct: bool = Field(
+        True, description="no: what an expert looked at is learnt under the label it had before, for experiments"
     )
 
 
@@ -40,29 +53,35 @@ class RecalibrateInputs:
     Attributes:
         rows: (N,) rows of the training samples in the data set.
         labels: (N,) their labels now.
+        first_labels: (N,) their labels before anybody looked; None where they are not asked for.
         judged_clean: (N,) by phase 1: 1 yes, 0 no, -1 no judgement.
         relabelled: (N,) whether an expert gave the label.
         val_rows: (V,) rows of the validation split.
         val_labels: (V,) their labels.
         classes: names in order.
-        network: the one to fine-tune, with its weights.
+        network: the one to go on with, with its weights.
+        spec: how it is built.
+        backbone_weights: tensors that its backbone starts from where it begins from scratch; empty for fresh ones.
         inputs: gives batches by row.
     """
 
     rows: Tensor
     labels: Tensor
+    first_labels: Tensor | None
     judged_clean: NDArray[np.int8]
     relabelled: NDArray[np.bool_]
     val_rows: Tensor
     val_labels: Tensor
     classes: tuple[str, ...]
     network: nn.Module
+    spec: NetworkSpec
+    backbone_weights: Mapping[str, Tensor]
     inputs: Inputs
 
 
 @dataclass(frozen=True)
 class RecalibrateOutputs:
-    """What phase 2 leaves: the network trained in place, a row an epoch, the last epochs' weights, and facts."""
+    """What phase 2 leaves: the network as trained, a row an epoch, the last epochs' weights, and facts."""
 
     network: nn.Module
     history: list[Row]
@@ -72,7 +91,7 @@ class RecalibrateOutputs:
 
 
 def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, store: Store) -> RecalibrateOutputs:
-    """Fine-tune on the trusted set; keep the best epoch by validation macro-F1.
+    """Train on the trusted set; keep the best epoch by validation macro-F1, under the labels of validation as they are.
 
     Raises:
         NothingToDoError: no sample is trusted.
@@ -82,7 +101,7 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
     chosen = trusted(config.trust, inputs.judged_clean, inputs.relabelled)
     if len(chosen) < 2:
         raise NothingToDoError("fewer than two samples are trusted; relabel some first, or use --trust all")
-    labels = inputs.labels[chosen]
+    labels = _learnt(config, inputs)[chosen]
     counts = np.bincount(labels.numpy(), minlength=len(inputs.classes))
     absent = [name for name, count in zip(inputs.classes, counts, strict=True) if count == 0]
     if absent:
@@ -92,17 +111,35 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
         inputs.inputs, inputs.rows[chosen], labels, inputs.val_rows, inputs.val_labels, len(inputs.classes)
     )
     plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
-    fitted = fit([inputs.network], examples, Rule.plain(), plan, report, store)
+    network = _beginning(config, inputs)
+    fitted = fit([network], examples, Rule.plain(), plan, report, store)
     best = fitted.history[fitted.best_epoch]
     facts = {
         "trusted": len(chosen),
         "relabelled": int(inputs.relabelled.sum()),
+        "corrections_withheld": None if config.correct else int((labels != inputs.labels[chosen]).sum()),
         "trusted_by_class": dict(zip(inputs.classes, counts.tolist(), strict=True)),
         "best_epoch": fitted.best_epoch + 1,
         "val_macro_f1": best["val_macro_f1"],
         "val_balanced_accuracy": best["val_balanced_accuracy"],
     }
-    return RecalibrateOutputs(inputs.network, fitted.history, fitted.tail, devices.name(device), facts)
+    return RecalibrateOutputs(network, fitted.history, fitted.tail, devices.name(device), facts)
+
+
+def _beginning(config: RecalibrateConfig, inputs: RecalibrateInputs) -> nn.Module:
+    """Return the network as training begins; from scratch, as network 1 of phase 1 begins with the same seed."""
+    if config.from_ == "checkpoint":
+        return inputs.network
+    features = inputs.inputs.features[inputs.rows] if isinstance(inputs.inputs, FeatureInputs) else None
+    return start(inputs.spec, len(inputs.classes), config.seed, 1, features, inputs.backbone_weights)
+
+
+def _learnt(config: RecalibrateConfig, inputs: RecalibrateInputs) -> Tensor:
+    """Return the labels to learn, (N,): those now, or those before anybody looked."""
+    if config.correct:
+        return inputs.labels
+    assert inputs.first_labels is not None
+    return inputs.first_labels
 
 
 def trusted(

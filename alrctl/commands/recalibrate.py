@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+from pathlib import Path
 
-from alrctl import checkpoints
+import polars as pl
+import torch
+from torch import Tensor
+
+from alrctl import checkpoints, first_labels, first_weights
 from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import read_labels
@@ -14,13 +19,25 @@ from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
 from alrctl.summary import by_class, tell
-from alrctl.trained import need_trained, read_trained
+from alrctl.trained import Trained, TrainedPaths, need_trained, read_trained
 from schemas.errors import UsageError
 from schemas.history import HISTORY
 from schemas.labels import LABELS
 from stages import recalibrate as stage
+from stages.report import Report
 
 EXAMPLE = "alrctl recalibrate work/data --labels work/r1/labels --checkpoint work/lnl -o work/r1/model"
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The input files."""
+
+    trained: TrainedPaths
+    labels: Path
+    clean: Path | None
+    weights: first_weights.Found | None
+    ledger: Path | None
 
 
 def recalibrate(
@@ -34,33 +51,16 @@ def recalibrate(
 ) -> Outcome:
     """Retrain on trusted samples."""
     job = Job(session, "recalibrate", out, config)
-    paths = need_trained(job, data, checkpoint)
-    labels_path = job.need("labels", labels, LABELS.file_name)
-    clean_path = need_clean(job, paths.checkpoint, clean)
-    if clean_path is None and config.trust == "clean":
-        raise UsageError(f"{checkpoint}: which samples were judged clean is not recorded with it; give --clean")
+    paths = _need(job, config, data, labels, checkpoint, clean)
 
     def work(target: Target) -> Summary:
         keep_freed_memory()
-        trained = read_trained(paths, config.device, config.precision, target.report, config.augmentation)
-        dataset = trained.data
-        target.report.classes = dataset.classes.names
-        table = read_labels(labels_path, dataset)
-        index = torch.from_numpy(table["index"].to_numpy().copy())
-        train, val = dataset.rows("train"), dataset.rows("val")
-        inputs = stage.RecalibrateInputs(
-            rows=torch.from_numpy(train),
-            labels=index[train],
-            judged_clean=read_clean(clean_path, dataset, train),
-            relabelled=table["relabelled"].to_numpy()[train],
-            val_rows=torch.from_numpy(val),
-            val_labels=index[val],
-            classes=dataset.classes.names,
-            network=trained.networks[0],
-            inputs=trained.inputs,
-        )
+        trained = read_trained(paths.trained, config.device, config.precision, target.report, config.augmentation)
+        target.report.classes = trained.data.classes.names
+        inputs = _inputs(config, paths, trained, target.report)
         told = {"stage": "recalibrate", "config": config.model_dump(mode="json")}
-        metadata = trained.metadata.model_copy(update=told)
+        first = {"first_weights": trained.metadata.started_from}
+        metadata = trained.metadata.model_copy(update=told | first)
         with checkpoints.last_good_kept(out, trained.backbone, metadata):
             outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
         target.device = outputs.device
@@ -70,6 +70,58 @@ def recalibrate(
         return outputs.facts
 
     return tell(session, job.run(work, tracked=True), by_class("trusted samples", "trusted_by_class"))
+
+
+def _need(
+    job: Job, config: stage.RecalibrateConfig, data: Path, labels: Path, checkpoint: Path, clean: Path | None
+) -> _Paths:
+    """Record the input files.
+
+    Raises:
+        UsageError: the judged clean are to be trusted, and nothing tells which they are.
+        DataError: a file is not there; the first weights or first labels among them, where they are asked for.
+        MismatchError: an input is stale, or the first weights are not those that were recorded.
+    """
+    trained = need_trained(job, data, checkpoint)
+    labels_path = job.need("labels", labels, LABELS.file_name)
+    clean_path = need_clean(job, trained.checkpoint, clean)
+    if clean_path is None and config.trust == "clean":
+        raise UsageError(f"{checkpoint}: which samples were judged clean is not recorded with it; give --clean")
+    weights = first_weights.need(job, trained.checkpoint) if config.from_ == "scratch" else None
+    ledger = None if config.correct else first_labels.need(job, labels_path)
+    return _Paths(trained, labels_path, clean_path, weights, ledger)
+
+
+def _inputs(
+    config: stage.RecalibrateConfig, paths: _Paths, trained: Trained, report: Report
+) -> stage.RecalibrateInputs:
+    dataset, spec = trained.data, trained.metadata.spec
+    table = read_labels(paths.labels, dataset)
+    train, val = torch.from_numpy(dataset.rows("train")), torch.from_numpy(dataset.rows("val"))
+    index = _tensor(table)
+    first = None
+    if not config.correct:
+        before = first_labels.read(table, paths.ledger, dataset)
+        first_labels.check(before[train.numpy()], paths.labels)
+        first = _tensor(before)[train]
+    return stage.RecalibrateInputs(
+        rows=train,
+        labels=index[train],
+        first_labels=first,
+        judged_clean=read_clean(paths.clean, dataset, train.numpy()),
+        relabelled=table["relabelled"].to_numpy()[train.numpy()],
+        val_rows=val,
+        val_labels=index[val],
+        classes=dataset.classes.names,
+        network=trained.networks[0],
+        spec=spec,
+        backbone_weights={} if paths.weights is None else paths.weights.load(spec, report),
+        inputs=trained.inputs,
+    )
+
+
+def _tensor(labels: pl.DataFrame) -> Tensor:
+    return torch.from_numpy(labels["index"].to_numpy().copy())
 
 
 COMMAND = as_command(recalibrate, stage.RecalibrateConfig, tracked=True)

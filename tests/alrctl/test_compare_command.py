@@ -92,6 +92,28 @@ def test_what_else_differs_names_an_arm_and_each_is_held_to_the_random_choice_li
     assert found.controls == {f"entropy, {method}": f"random, {method}" for method in methods}
 
 
+def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path) -> None:
+    variants: list[dict[str, Any]] = [
+        {"recalibrate": TINY["recalibrate"] | {"from": "scratch"}},
+        {"recalibrate": TINY["recalibrate"] | {"correct": False}, "rounds": 1},
+        {"start-from": "lnl"},
+    ]
+    for number, variant in enumerate(variants, 2):
+        content = TINY | {"output": f"work/run{number}", "seed": 1, "strategies": ["entropy"]} | variant
+        (spoilt.parent / f"{number}.yaml").write_text(yaml.safe_dump(content))
+        ran = alrctl("run", spoilt.parent / f"{number}.yaml")
+        assert ran.code == 0, ran.err
+    found = arms.sort(arms.find([spoilt / f"run{number}" for number in range(1, 5)]))
+    assert found.names() == [
+        "entropy, from checkpoint, correct off",
+        "entropy, from checkpoint, correct on, goes on from phase 1",
+        "entropy, from checkpoint, correct on, goes on from the round before",
+        "entropy, from scratch, correct on",
+        "random, from checkpoint, correct on, goes on from the round before",
+    ]
+    assert not found.notes
+
+
 def test_what_other_programs_say_is_an_arm_by_its_folder(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:
     data = runs.parent / "data"
     for name in ("one", "other"):

@@ -134,6 +134,17 @@ def test_a_section_may_be_empty_and_options_be_written_with_either_line() -> Non
     assert (by_name["lnl"].batch_size, by_name["r1/model"].batch_size) == (8, 4)
 
 
+def test_variants_of_phase_2_are_said_in_its_section() -> None:
+    section = {"from": "scratch", "correct": False, "trust": "relabelled"}
+    steps = pipeline.plan(parse(source="photos", rounds=2, recalibrate=section))
+    for config in (step.arguments["config"] for step in steps if step.name.endswith("/model")):
+        assert (config.from_, config.correct, config.trust) == ("scratch", False, "relabelled")
+    with pytest.raises(UsageError) as refused:
+        parse(source="photos", recalibrate={"from": "phase 1", "from-": "scratch"})
+    assert "recalibrate.from: 'phase 1': Input should be 'checkpoint' or 'scratch'" in str(refused.value)
+    assert "recalibrate.from-: unknown option" in str(refused.value)
+
+
 @pytest.mark.parametrize("text", ["- source\n", "", "photos\n"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "pipeline.yaml").write_text(text)

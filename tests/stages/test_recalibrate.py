@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
@@ -14,8 +15,10 @@ from schemas.errors import NothingToDoError
 from schemas.history import HISTORY
 from stages.recalibrate import RecalibrateConfig, RecalibrateInputs, RecalibrateOutputs, run, trusted
 from stages.report import NoStore, Report, SilentReport
-from stages.training.inputs import FeatureInputs
+from stages.training.backbones import build_backbone
+from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_network
+from stages.training.recipe import start
 
 CPU, CLASSES = torch.device("cpu"), ("red", "green", "blue")
 JUDGED = np.array([1, 1, 0, 0, -1, -1], dtype=np.int8)
@@ -49,10 +52,14 @@ class Seen(FeatureInputs):
         return super().batch(rows, generator)
 
 
-def head() -> nn.Module:
+def spec() -> NetworkSpec:
     colours = {"mean": (0.5,) * 3, "std": (0.2,) * 3}
     shape = {"backbone": "test_resnet", "train": "head", "hidden": 4, "dropout": 0.0, "image_size": 16}
-    return build_network(NetworkSpec.model_validate(shape | colours | {"feature_width": 5}), 3, 0, 1)
+    return NetworkSpec.model_validate(shape | colours | {"feature_width": 5})
+
+
+def head() -> nn.Module:
+    return build_network(spec(), 3, 0, 1)
 
 
 def inputs(**changed: Any) -> RecalibrateInputs:
@@ -64,12 +71,15 @@ def inputs(**changed: Any) -> RecalibrateInputs:
     usual: dict[str, Any] = {
         "rows": torch.arange(10, 40),
         "labels": labels[10:],
+        "first_labels": None,
         "judged_clean": np.tile(np.array([1, 1, 0], dtype=np.int8), 10)[np.argsort(np.arange(30) % 7, kind="stable")],
         "relabelled": np.arange(30) % 5 == 0,
         "val_rows": torch.arange(9),
         "val_labels": labels[:9],
         "classes": CLASSES,
         "network": head(),
+        "spec": spec(),
+        "backbone_weights": {},
         "inputs": Seen(features),
     }
     return RecalibrateInputs(**(usual | changed))
@@ -156,3 +166,98 @@ def test_the_history_keeps_its_contract_and_the_same_seed_gives_the_same() -> No
 def test_by_default_it_takes_half_the_epochs_of_phase_one() -> None:
     assert RecalibrateConfig().epochs == 25
     assert RecalibrateConfig().trust == "clean"
+
+
+# --- from scratch ----------------------------------------------------------------------------------------------------
+
+
+def moved(network: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.add_(1)
+    return network
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return list(mine) == list(theirs) and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_from_scratch_the_weights_given_do_not_matter_and_stay_as_they_are() -> None:
+    given, other = inputs(), inputs(network=moved(head()))
+    found, again = recalibrate(given, **{"from": "scratch"}), recalibrate(other, **{"from": "scratch"})
+    assert same(found.network, again.network)
+    assert found.history == again.history
+    assert same(given.network, head())
+    assert same(other.network, moved(head()))
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_from_scratch_a_head_begins_as_network_1_of_phase_1_does_with_the_same_seed(seed: int) -> None:
+    given = inputs()
+    found = recalibrate(given, epochs=1, learning_rate=1e-12, seed=seed, **{"from": "scratch"})
+    assert isinstance(given.inputs, Seen)
+    begun = start(spec(), 3, seed, 1, given.inputs.features[10:], {})
+    for name, tensor in begun.state_dict().items():
+        torch.testing.assert_close(found.network.state_dict()[name], tensor, rtol=0, atol=1e-9)
+    assert begun.state_dict()["shift"].abs().min() > 0, "it standardises by the training samples' features"
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["fresh", "of a file"])
+def test_from_scratch_a_whole_network_begins_with_the_backbones_first_weights(frozen: bool) -> None:
+    whole = spec().model_copy(update={"train": "all", "hidden": 0, "feature_width": 96})
+    weights = dict(moved(build_backbone("test_resnet", 3)).state_dict()) if frozen else {}
+    images = torch.randint(0, 256, (40, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    given = inputs(
+        network=moved(build_network(whole, 3, 0, 1)),
+        spec=whole,
+        backbone_weights=weights,
+        inputs=ImageInputs(images, whole, CPU, "none"),
+    )
+    found = recalibrate(given, epochs=1, learning_rate=1e-12, seed=5, **{"from": "scratch"}).network
+    begun = start(whole, 3, 5, 1, None, weights)
+    for name, parameter in begun.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name), parameter.data, rtol=0, atol=1e-9, check_stride=False)
+        if weights and name.startswith("backbone."):
+            assert torch.equal(parameter, weights[name.removeprefix("backbone.")])
+
+
+def test_from_is_called_from_wherever_it_is_read_or_written() -> None:
+    assert RecalibrateConfig().model_dump()["from"] == "checkpoint"
+    assert '"from":"scratch"' in RecalibrateConfig.model_validate({"from": "scratch"}).model_dump_json()
+    with pytest.raises(ValidationError):
+        RecalibrateConfig.model_validate({"from_": "scratch"})
+
+
+# --- looked at, not corrected ----------------------------------------------------------------------------------------
+
+
+def not_corrected(**options: Any) -> tuple[RecalibrateOutputs, RecalibrateInputs]:
+    """Return what comes of the labels before anybody looked: those of what was looked at are a class further on."""
+    usual = inputs()
+    first = torch.where(torch.from_numpy(usual.relabelled), (usual.labels + 1) % 3, usual.labels)
+    given = inputs(first_labels=first)
+    return recalibrate(given, correct=False, **options), given
+
+
+@pytest.mark.parametrize("trust", ["clean", "relabelled", "all"])
+def test_without_correcting_the_same_samples_are_learnt_under_their_first_labels(trust: str) -> None:
+    found, given = not_corrected(trust=trust)
+    assert given.first_labels is not None
+    put_back = recalibrate(inputs(labels=given.first_labels), trust=trust)
+    assert same(found.network, put_back.network)
+    assert found.history == put_back.history
+    corrected = recalibrate(inputs(), trust=trust)
+    assert not same(found.network, corrected.network)
+    assert found.facts["trusted"] == corrected.facts["trusted"]
+    assert (found.facts["corrections_withheld"], corrected.facts["corrections_withheld"]) == (6, None)
+
+
+def test_without_correcting_validation_goes_by_its_labels_as_usual() -> None:
+    found, _ = not_corrected(epochs=6, learning_rate=2.0)
+    scores = [row["val_macro_f1"] for row in found.history]
+    assert found.facts["best_epoch"] == scores.index(max(scores)) + 1
+
+
+def test_by_default_the_checkpoint_is_gone_on_from_and_corrections_are_learnt() -> None:
+    assert (RecalibrateConfig().from_, RecalibrateConfig().correct) == ("checkpoint", True)
