@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +17,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from alrctl.tracking import Tracker, scalars
+
+_WIDEST_NAME = 26
+"""Characters up to which the names in a table's first column are not cut where the terminal is narrow."""
 
 
 class _Rate(TextColumn):
@@ -53,7 +56,9 @@ class Voice:
             return
         table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
         for index, name in enumerate(header):
-            table.add_column(escape(name), justify="left" if index == 0 else "right")
+            longest = max((len(row[index]) for row in rows), default=0) if index == 0 else 0
+            justify: Literal["left", "right"] = "left" if index == 0 else "right"
+            table.add_column(escape(name), justify=justify, min_width=min(_WIDEST_NAME, longest) or None)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self.out.print(table)

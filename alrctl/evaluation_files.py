@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alrctl import figures, validation_labels
@@ -32,27 +34,34 @@ def write(
     """Write tables and figures; a table that nothing is known for is left out."""
     names = dataset.classes.names
     target.table(_predictions(config, reference, given, names), PREDICTIONS)
-    per_class = PER_CLASS.make(outputs.by_class)
-    target.table(per_class, PER_CLASS)
-    figures.save(figures.per_class(per_class), target.path("per_class"))
+    target.table(PER_CLASS.make(outputs.by_class), PER_CLASS)
     target.csv(_matrix(outputs.confusion, names, "reference", "predicted "), "confusion.csv")
-    figures.save(figures.confusion(outputs.confusion, names, f"{config.split} split"), target.path("confusion"))
     if outputs.mean_posterior is not None and outputs.reliability is not None:
         target.csv(_matrix(outputs.mean_posterior, names, "reference", "mean posterior of "), "mean_posterior.csv")
         found = outputs.reliability
         columns = {"from": found.edges[:-1], "to": found.edges[1:], "samples": found.count}
         shares = {"confidence": found.confidence, "accuracy": found.accuracy}
         target.csv(pl.DataFrame(columns | shares).fill_nan(None), "reliability.csv")
-        figures.save(figures.reliability(found), target.path("reliability"))
     if outputs.subgroups:
         target.table(SUBGROUPS.rows(outputs.subgroups), SUBGROUPS)
     if outputs.transition is not None:
         for name, matrix in zip(("before", "after"), outputs.transition, strict=True):
             target.csv(_matrix(matrix, names, "true_label", "labelled "), f"transition_{name}.csv")
     if outputs.judgement is not None:
-        judgement = JUDGEMENT.make(outputs.judgement)
-        target.table(judgement, JUDGEMENT)
-        figures.save(figures.judgement(judgement), target.path("judgement"))
+        target.table(JUDGEMENT.make(outputs.judgement), JUDGEMENT)
+    if config.figures:
+        for name, figure in _figures(config, names, outputs):
+            figures.save(figure, target.path(name))
+
+
+def _figures(config: EvaluateConfig, names: tuple[str, ...], outputs: EvaluateOutputs) -> Iterator[tuple[str, Figure]]:
+    """Give each figure and its name."""
+    yield "per_class", figures.per_class(PER_CLASS.make(outputs.by_class))
+    yield "confusion", figures.confusion(outputs.confusion, names, f"{config.split} split")
+    if outputs.reliability is not None:
+        yield "reliability", figures.reliability(outputs.reliability)
+    if outputs.judgement is not None:
+        yield "judgement", figures.judgement(JUDGEMENT.make(outputs.judgement))
 
 
 def _predictions(

@@ -19,7 +19,7 @@ from stages.methods import budget_curves as curves
 from stages.methods import metric_by_name
 from stages.methods.against import Draws, held_to, shared
 from stages.methods.budget_curves import Curve, Estimate, SeedCurve, estimate
-from stages.methods.findings import Arm, Findings, Gain, Point, lower_is_better
+from stages.methods.findings import Arm, Findings, Gain, Point, limits, lower_is_better
 from stages.methods.intervals import Resamples, resamples
 from stages.methods.metrics import PLAIN, Yardstick
 from stages.methods.predictions import Floats, Ints, Predictions
@@ -105,6 +105,7 @@ def run(config: CompareConfig, inputs: CompareInputs, report: Report) -> Finding
     common = _common(list(found.values()))
     drawn = Draws(config.seed, config.bootstrap)
     sign = -1.0 if lower_is_better(config.metric) else 1.0
+    within = limits(config.metric)
     return Findings(
         metric=config.metric,
         unit=config.x,
@@ -113,7 +114,9 @@ def run(config: CompareConfig, inputs: CompareInputs, report: Report) -> Finding
         by_image=inputs.by_image,
         common=common,
         arms=tuple(
-            _arm(name, one, [p for p in inputs.judged if p.arm == name], common, bound, drawn, sign, _STEP[config.x])
+            _arm(
+                name, one, [p for p in inputs.judged if p.arm == name], common, bound, drawn, sign, _STEP[config.x]
+            ).limited(*within)
             for name, one in found.items()
         ),
         against=tuple(
@@ -121,7 +124,7 @@ def run(config: CompareConfig, inputs: CompareInputs, report: Report) -> Finding
             for name, control in sorted(inputs.controls.items())
             if name != control
         ),
-        bound=None if bound is None else _top(bound, inputs.bound, drawn),
+        bound=None if bound is None else _top(bound, inputs.bound, drawn).limited(*within),
         worth=config.worth,
     )
 

@@ -43,6 +43,7 @@ class EvaluateConfig(BaseModel):
     calibration_bins: int = Field(15, ge=2, le=1000, description="of confidence, for the calibration error")
     by: tuple[str, ...] = Field((), description="column of --metadata or of the samples: sub-groups (may be repeated)")
     bootstrap: int = Field(1000, ge=0, le=100_000, description="resamples for the 95 % intervals; 0 for none")
+    figures: bool = Field(True, description="draw them, as PNG and SVG; `report` draws its own")
     device: Device = Field("auto", description="where to compute")
     precision: Precision = Field("auto", description="auto: bfloat16 where the hardware computes in it")
     seed: int = Field(0, ge=0, description="of the bootstrap")

@@ -54,7 +54,8 @@ def demo(
     outcome = execute(session, parse({**content, "output": str(out)}, Path(), "the demo"))
     place = escape(str(out))
     session.voice.say(
-        f"\nEvery artifact lies in {place}/. Look around: alrctl status {place}; alrctl report {place} -o report.html"
+        f"\nEvery artifact lies in {place}/, and {place}/report.html tells it on one page.\n"
+        f"Look around: alrctl status {place}; alrctl compare {place}"
     )
     return outcome
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from alrctl.naming import option_names
 from alrctl.options import arguments_of, flag
 from alrctl.pipeline.plan import Step
 
@@ -32,9 +33,9 @@ def _path(value: Any, base: Path) -> str:
 
 def _options(config: BaseModel) -> Iterator[str]:
     """Return the options that are not as they are by default."""
-    for name, info in type(config).model_fields.items():
-        value = getattr(config, name)
-        if value == info.get_default(call_default_factory=True):
+    for field, name in option_names(type(config)).items():
+        value = getattr(config, field)
+        if value == type(config).model_fields[field].get_default(call_default_factory=True):
             continue
         if isinstance(value, bool):
             yield flag(name) if value else "--no-" + flag(name)[2:]

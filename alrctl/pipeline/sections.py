@@ -20,6 +20,7 @@ from alrctl.commands.score import score
 from alrctl.commands.select import select
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.job import Outcome
+from alrctl.naming import option_names
 from schemas.errors import UsageError, nearest
 from stages.corrupt import CorruptConfig
 from stages.corrupt import check as check_noise
@@ -57,7 +58,7 @@ class Section:
     @property
     def options(self) -> list[str]:
         """Everything that may stand in the section, as it is written."""
-        return [dashed(name) for name in (*self.config.model_fields, *self.places)]
+        return [dashed(name) for name in (*option_names(self.config).values(), *self.places)]
 
     def told_of(self, given: Any) -> list[str]:
         """Return what is wrong with the content of the section."""

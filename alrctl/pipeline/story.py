@@ -71,8 +71,10 @@ def _over_seeds(rows: Sequence[dict[str, Any]], seeds: Collection[str]) -> dict[
 
 
 def _told(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    if name == "branch":
+        return rows[0][name] or "(shared)"
     values = [row[name] for row in rows if row[name] is not None]
-    if name in _NAMED or len(values) < 2:
+    if name == "round" or len(values) < 2:
         return cell(values[0] if values else None)
     middle = mean(values)
     if name in _COUNTED:

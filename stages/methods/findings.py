@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from stages.methods.budget_curves import Estimate
 
 _LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error", "expected_cost")
+
+
+_SIGNED = ("mcc", "kappa", "quadratic_kappa")
+_UNLIMITED = ("log_loss", "expected_cost")
+
+
+def limits(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have."""
+    if metric.startswith(_UNLIMITED):
+        return 0.0, math.inf
+    if metric == "brier_score":
+        return 0.0, 2.0
+    return (-1.0, 1.0) if metric.partition(":")[0] in _SIGNED else (0.0, 1.0)
+
+
+def _limited(told: Estimate, low: float, high: float) -> Estimate:
+    """Cut an interval: scaled for few seeds, some would go beyond."""
+    return Estimate(told.value, max(told.low, low), min(told.high, high))
 
 
 def lower_is_better(metric: str) -> bool:
@@ -29,6 +48,10 @@ class Point:
     value: Estimate
     deviation: float | None = None
     validation: str = "unknown"
+
+    def limited(self, low: float, high: float) -> Point:
+        """Return the point with an interval that goes no further than the metric can."""
+        return replace(self, value=_limited(self.value, low, high))
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,11 @@ class Arm:
     gain: Gain | None = None
     to_bound: Estimate | None = None
     way: Estimate | None = None
+
+    def limited(self, low: float, high: float) -> Arm:
+        """Return the arm with intervals of the metric that go no further than it can."""
+        area = None if self.area is None else _limited(self.area, low, high)
+        return replace(self, points=tuple(point.limited(low, high) for point in self.points), area=area)
 
 
 @dataclass(frozen=True)

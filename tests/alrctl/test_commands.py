@@ -216,7 +216,8 @@ def test_stale_edited_and_unfinished_are_told_apart(alrctl: Alrctl, work: Path) 
 
 
 def test_the_status_of_nothing_is_an_empty_list_and_of_nowhere_an_error(alrctl: Alrctl, tmp_path: Path) -> None:
-    assert alrctl("status", tmp_path, "--json").document == {"directory": str(tmp_path), "artifacts": []}
+    nothing: dict[str, Any] = {"directory": str(tmp_path), "artifacts": [], "branches": [], "next": []}
+    assert alrctl("status", tmp_path, "--json").document == nothing
     assert alrctl("status", tmp_path / "nothing").code == 3
 
 

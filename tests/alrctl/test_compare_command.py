@@ -25,7 +25,8 @@ TINY: dict[str, Any] = {
     "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
     "select": {"budget": 6, "pool": "all"},
     "recalibrate": {"epochs": 1, "batch-size": 16},
-    "evaluate": {"bootstrap": 20},
+    "evaluate": {"bootstrap": 20, "figures": False},
+    "report": False,
 }
 QUICK = ("--bootstrap", 50)
 
@@ -70,8 +71,7 @@ def test_arms_and_seeds_are_read_from_the_records_whatever_folders_are_called(sp
     assert places(spoilt) == wanted
     (spoilt / "run1").rename(spoilt / "something else")
     assert places(spoilt) == wanted
-    shutil.rmtree(spoilt / "run0/random/r0")
-    assert places(spoilt) == wanted, "what was judged before the first round is the beginning of every arm"
+    assert not list(spoilt.rglob("random/r0")), "what was judged before the first round is the beginning of every arm"
 
 
 def test_an_evaluation_named_twice_counts_once(runs: Path) -> None:

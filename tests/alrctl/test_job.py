@@ -230,6 +230,18 @@ def test_a_newer_version_is_reported_and_reruns_nothing(alrctl: Alrctl, work: Pa
     assert state(work) == before
 
 
+def test_an_option_that_an_older_version_did_not_have_reruns_nothing_until_it_is_used(
+    alrctl: Alrctl, work: Path
+) -> None:
+    options = manifest_of(work / "r1/queue")["options"]
+    write_manifest(work / "r1/queue", options={name: value for name, value in options.items() if name != "diversity"})
+    before = state(work)
+    assert alrctl(*select(work, "--json")).document["status"] == "unchanged"
+    assert state(work) == before
+    shown = alrctl(*select(work, "--diversity", 0.5, "--dry-run", "--json"))
+    assert shown.document["summary"]["reason"] == "other options: diversity"
+
+
 def test_warnings_of_the_run_are_told_again_where_it_is_unchanged(alrctl: Alrctl, work: Path) -> None:
     asked = select(work, "--budget", 500)
     told = "500 labels asked for, and the pool holds"

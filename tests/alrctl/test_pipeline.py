@@ -21,7 +21,8 @@ TINY: dict[str, Any] = {
     "train-lnl": {"backbone": "test_resnet", "epochs": 2, "batch-size": 16, "num-gradual": 1, "device": "cpu"},
     "select": {"budget": 6, "pool": "all"},
     "recalibrate": {"epochs": 1, "batch-size": 16},
-    "evaluate": {"bootstrap": 50},
+    "evaluate": {"bootstrap": 50, "figures": False},
+    "report": False,
 }
 """A pipeline of seconds; the page is left to those that ask for it."""
 ROUND = ["scores", "queue", "labels", "model", "eval"]
@@ -347,6 +348,7 @@ def carried_out(alrctl: Alrctl, finished: Path, tmp_path_factory: pytest.TempPat
     base = tmp_path_factory.mktemp("pipeline")
     shutil.copytree(finished / "data", base / "data")
     content = {"strategies": ["entropy", "random"], "rounds": 1, "expert": "oracle", "corrupt": {"rate": 0.4}, **TINY}
+    content |= {"report": True}
     write(base / "pipeline.yaml", source="data", output="work", **content)
     ran = alrctl("run", base / "pipeline.yaml", "--json")
     assert ran.code == 0, ran.err

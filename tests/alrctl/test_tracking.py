@@ -183,7 +183,8 @@ def test_a_pipelines_runs_are_called_as_its_steps_and_what_is_unchanged_tells_no
         "score": {"cross-validate": 2, "cross-validate-epochs": 1},
         "select": {"budget": 6, "pool": "all"},
         "recalibrate": {"epochs": 1, "batch-size": 16},
-        "evaluate": {"bootstrap": 0},
+        "evaluate": {"bootstrap": 0, "figures": False},
+        "report": False,
     }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(content))
     command = ("run", tmp_path / "pipeline.yaml", "--track", "tensorboard", "--json")
@@ -202,7 +203,13 @@ def test_a_pipeline_keeps_its_runs_together_wherever_its_data_lie(
     alrctl: Alrctl, finished: Path, tmp_path: Path
 ) -> None:
     training = {"backbone": "test_resnet", "epochs": 1, "batch-size": 16, "device": "cpu"}
-    content = {"source": str(finished / "data"), "rounds": 0, "train-lnl": training, "evaluate": {"bootstrap": 0}}
+    content = {
+        "source": str(finished / "data"),
+        "rounds": 0,
+        "train-lnl": training,
+        "evaluate": {"bootstrap": 0},
+        "report": False,
+    }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(content))
     assert alrctl("run", tmp_path / "pipeline.yaml", "--track", "tensorboard").code == 0
     assert board_runs(tmp_path) == {"tensorboard/lnl", "tensorboard/r0/eval"}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import DataError, UsageError
 from stages.compare import CompareConfig, CompareInputs, Judged, run
-from stages.methods import verdicts
+from stages.methods import findings, verdicts
+from stages.methods.budget_curves import Estimate
 from stages.methods.findings import Findings
 from stages.methods.predictions import Predictions
 from stages.report import SilentReport
@@ -294,3 +295,28 @@ def test_an_unknown_metric_is_told_with_the_nearest(metric: str, told: str) -> N
 def test_a_metric_that_is_undefined_somewhere_is_refused() -> None:
     with pytest.raises(DataError, match="'macro_auroc' is undefined there"):
         compared(arm("a", [0.5, 0.7]), metric="macro_auroc")
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("balanced_accuracy", (0, 1)),
+        ("few_macro_f1", (0, 1)),
+        ("recall:nv", (0, 1)),
+        ("mcc", (-1, 1)),
+        ("mcc:nv", (-1, 1)),
+        ("quadratic_kappa", (-1, 1)),
+        ("brier_score", (0, 2)),
+        ("log_loss", (0, math.inf)),
+        ("expected_cost_of_cheapest", (0, math.inf)),
+    ],
+)
+def test_no_interval_goes_further_than_the_metric_can(metric: str, expected: tuple[float, float]) -> None:
+    assert findings.limits(metric) == expected
+    point = findings.Point(5, Estimate(0.9, -7, 7)).limited(*expected)
+    assert (point.value.low, point.value.high) == (expected[0], min(7, expected[1]))
+    arm = findings.Arm("a", ("0",), (), (point, findings.Point(9, Estimate(0.5, -7, 7))), {}, area=Estimate(0.5, -7, 7))
+    cut = arm.limited(*expected)
+    for told in (cut.points[1].value, cut.area):
+        assert told is not None
+        assert (told.value, told.low, told.high) == (0.5, expected[0], min(7, expected[1]))
