@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +12,11 @@ from rich.markup import escape
 
 from alrctl import pipeline as pipelines
 from alrctl import plain_files
-from alrctl.job import Outcome, Session
+from alrctl.job import Outcome, Session, require
 from alrctl.options import as_command
 from alrctl.pipeline import jobs, make, snakemake
+from alrctl.pipeline.command_line import relative
+from alrctl.pipeline.jobs import check_text
 from schemas.errors import plural
 
 EXAMPLE = "alrctl export snakemake work/pipeline.yaml"
@@ -28,6 +29,7 @@ class Engine(StrEnum):
     make = "make"
 
 
+_RENDER = {Engine.snakemake: snakemake.render, Engine.make: make.render}
 _NAMES = {Engine.snakemake: "Snakefile", Engine.make: "Makefile"}
 
 
@@ -40,12 +42,14 @@ def export(
     ] = None,
 ) -> Outcome:
     """Write the file."""
-    place = pipeline.parent / _NAMES[Engine(engine)] if out is None else out
+    place = pipeline.parent / _NAMES[engine] if out is None else out
+    require(not place.is_dir(), f"-o {place}: is a directory; name the file to write")
     read = pipelines.load(pipeline)
     found = jobs.jobs(read, pipelines.plan(read), place.parent)
-    command = shlex.join(["alrctl", "export", engine, os.path.relpath(pipeline, place.parent), "-o", place.name])
-    render = snakemake.render if engine == Engine.snakemake else make.render
-    text = render(found, shlex.quote(place.name), command)
+    written = relative(place, place.parent)
+    command = shlex.join(["alrctl", "export", engine, relative(pipeline, place.parent), "-o", written])
+    text = _RENDER[engine](found, place.name, command)
+    check_text(text)
     status = plain_files.write(place, text, session, "# Written by: alrctl export")
     session.voice.say(f"[bold]export[/] {status}: {escape(str(place))} ({plural(len(found), 'job')})")
     return Outcome("export", status, place, {"jobs": len(found), "engine": str(engine)})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alrctl.manifest import MANIFEST
 from alrctl.pipeline import command_line
+from alrctl.pipeline.command_line import relative
 from alrctl.pipeline.file import Pipeline
 from alrctl.pipeline.plan import Step
+from alrctl.pipeline.sections import SECTIONS
 from schemas.errors import UsageError
 
-MANIFEST = "manifest.json"
 _HEAVY = ("train-lnl", "score", "recalibrate", "evaluate")
 
 
@@ -23,7 +24,8 @@ class Job:
     Attributes:
         name: of the step.
         words: the command, `alrctl` first.
-        reads: files that must be there, from the folder of the exported file.
+        after: names of the jobs whose outputs it reads.
+        reads: files from outside of the chain that must be there, from the folder of the exported file.
         writes: the file that is there when it is done.
         heavy: whether it computes with a network.
         waits_for: files of an expert without which it cannot be reached.
@@ -31,59 +33,101 @@ class Job:
 
     name: str
     words: tuple[str, ...]
+    after: tuple[str, ...]
     reads: tuple[str, ...]
     writes: str
-    heavy: bool
-    waits_for: tuple[str, ...]
+    heavy: bool = False
+    waits_for: tuple[str, ...] = ()
 
 
 def jobs(pipeline: Pipeline, steps: Sequence[Step], base: Path) -> list[Job]:
-    """Return a job a step, and the report that comes last; paths are those from `base`."""
+    """Return a job a step, and the report that comes last.
+
+    Args:
+        pipeline: what is exported.
+        steps: its plan.
+        base: the folder of the exported file; paths are those from there.
+
+    Raises:
+        UsageError: a step has an option that no command line can say.
+    """
     found: dict[str, Job] = {}
     for step in steps:
-        answers = () if step.awaited is None else (os.path.relpath(step.awaited[0], base),)
-        before = [found[name] for name in step.after if name in found]
-        own = [
-            os.path.relpath(place, base)
-            for role, place in step.arguments.items()
-            if isinstance(place, Path)
-            and role not in ("out", "answers")
-            and _is_given(place, steps)
-            and place.is_file()
-        ]
+        answers = () if step.awaited is None else (relative(step.awaited[0], base),)
+        before = [name for name in step.after if name in found]
+        own = (relative(place, base) for place in _given(step, steps))
         found[step.name] = Job(
             name=step.name,
             words=tuple(command_line.words(step, base)),
-            reads=tuple(dict.fromkeys([*(job.writes for job in before), *own, *answers])),
-            writes=os.path.relpath(step.arguments["out"] / MANIFEST, base),
+            after=tuple(before),
+            reads=tuple(dict.fromkeys([*own, *answers])),
+            writes=relative(step.arguments["out"] / MANIFEST, base),
             heavy=step.section in _HEAVY,
-            waits_for=tuple(dict.fromkeys([*(name for job in before for name in job.waits_for), *answers])),
+            waits_for=tuple(dict.fromkeys([*(text for name in before for text in found[name].waits_for), *answers])),
         )
     everything = list(found.values())
     return [*everything, _report(pipeline, everything, base)] if pipeline.report else everything
 
 
-def _is_given(place: Path, steps: Sequence[Step]) -> bool:
-    """Say whether a file comes from outside of the chain."""
-    made = {step.arguments["out"] for step in steps}
-    return place not in made and place.parent not in made
+def _given(step: Step, steps: Sequence[Step]) -> Iterator[Path]:
+    """Return the files that a step reads and that come from outside of the chain.
+
+    A folder of images is none that an engine could watch.
+    """
+    made = {one.arguments["out"] for one in steps}
+    for role, place in step.arguments.items():
+        if role in ("config", "out", "answers") or place in made or place is None:
+            continue
+        if (place / "samples.parquet").is_file():
+            yield place / (MANIFEST if (place / MANIFEST).is_file() else "samples.parquet")
+        elif place.is_file() or (role in SECTIONS[step.section].places and not place.is_dir()):
+            yield place
 
 
 def _report(pipeline: Pipeline, everything: Sequence[Job], base: Path) -> Job:
     """Return the job that writes the page; it does not wait for an expert, and tells what there is."""
-    root, page = (os.path.relpath(place, base) for place in (pipeline.output, pipeline.output / "report.html"))
-    reads = tuple(job.writes for job in everything if job.name.endswith("eval") and not job.waits_for)
-    return Job("report", ("alrctl", "report", root, "-o", page), reads, page, False, ())
+    root, page = (relative(place, base) for place in (pipeline.output, pipeline.output / "report.html"))
+    after = tuple(job.name for job in everything if job.name.endswith("eval"))
+    return Job("report", ("alrctl", "report", root, "-o", page), after, (), page)
+
+
+def needed(job: Job, everything: Sequence[Job]) -> list[tuple[Job, tuple[str, ...]]]:
+    """Return the jobs that must be done before one, each with the answers that it waits for and the one does not.
+
+    Where such answers are lacking, the one does without.
+    """
+    by_name = {one.name: one for one in everything}
+    before = [by_name[name] for name in job.after]
+    return [(one, tuple(text for text in one.waits_for if text not in job.waits_for)) for one in before]
+
+
+def awaited(everything: Sequence[Job]) -> list[str]:
+    """Return the files of answers that the jobs wait for, each once."""
+    return list(dict.fromkeys(name for job in everything for name in job.waits_for))
 
 
 def check_names(everything: Sequence[Job], engine: str, letters: str) -> None:
-    """Refuse file names that an engine cannot take.
+    """Refuse names of files that an engine cannot take.
 
     Raises:
-        UsageError: a name holds one of the letters.
+        UsageError: a name holds one of the letters, or a letter that no text file can hold.
     """
-    for job in everything:
-        for name in (*job.reads, job.writes):
-            found = [letter for letter in letters if letter in name]
-            if found:
-                raise UsageError(f"{name}: {engine} takes no {found[0]!r} in the name of a file; choose other names")
+    names = dict.fromkeys(name for job in everything for name in (*job.reads, job.writes))
+    for name in names:
+        found = [letter for letter in name if letter in letters]
+        if found:
+            raise UsageError(f"{name!r}: {engine} takes no {found[0]!r} in the name of a file; choose other names")
+    check_text("".join([*names, *(word for job in everything for word in job.words)]))
+
+
+def check_text(text: str) -> None:
+    """Refuse what a text file cannot hold.
+
+    Raises:
+        UsageError: there is a letter of no alphabet, as in a file name of another encoding.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        broken = text[max(error.start - 20, 0) : error.end]
+        raise UsageError(f"{broken!r}: is no valid text (a name in another encoding?); choose another name") from error
