@@ -487,8 +487,9 @@ def test_an_engine_makes_the_same_bytes_killed_or_not_and_then_only_what_is_miss
 def kill_in_training(engine: Engine) -> None:
     """Kill an engine, and all that it has started, after an epoch."""
     environment = {**os.environ, **engine.environment, "ALRCTL": engine.alrctl}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = subprocess.Popen(
-        engine.command(), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        engine.command(), cwd=engine.folder.parent, env=environment, start_new_session=True, **quiet
     )
     kept = engine.folder / ".lnl.alrctl/state"
     wait_for(lambda: kept.is_dir() and any(kept.iterdir()))
