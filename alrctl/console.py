@@ -18,7 +18,7 @@ from rich.tree import Tree
 
 from alrctl.tracking import Tracker, scalars
 
-_WIDEST_NAME = 26
+_WIDEST_NAME = 18
 """Characters up to which the names in a table's first column are not cut where the terminal is narrow."""
 
 

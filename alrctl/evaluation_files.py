@@ -118,6 +118,14 @@ def in_words(summary: Summary) -> str:
     return f"{epoch}{told['chosen_by']} ({validation_labels.in_words(told)})"
 
 
+def references_in_words(summary: Summary) -> str:
+    """Say by which labels a network was judged, and how right they are."""
+    share = summary.get("reference_accuracy")
+    if share is None:
+        return f"{summary['judged_by']}, as given: how many are right nobody knows, and a wrong one counts against it"
+    return f"{summary['judged_by']}, {share:.1%} right by the truth"
+
+
 def estimate_in_words(told: dict[str, Any]) -> str:
     """Say what labels that were looked at by chance tell of the others."""
     where = (

@@ -31,6 +31,7 @@ _STYLE: Any = {
     "axes.spines.right": False,
 }
 _NAMED_GROUP = re.compile(r'<g id="[^"]*"')
+_SHORT_NAME = 22  # letters of an arm's name of which two fit beside each other
 _INK = "#010101"  # black that stays black on a dark page: it lies on a light cell
 _BUDGETS = {"labels": "labels bought", "minutes": "minutes of annotators' time", "money": "money spent"}
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -182,7 +183,8 @@ def budget_curves(found: Findings) -> Figure:
         axes.margins(x=0.03)
         axes.grid(alpha=0.25)
         entries = axes.get_legend_handles_labels()
-        figure.legend(*entries, loc="outside upper left", ncols=2, frameon=False, fontsize=8)
+        columns = 2 if max(len(arm.name) for arm in found.arms) <= _SHORT_NAME else 1
+        figure.legend(*entries, loc="outside upper left", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
@@ -191,10 +193,10 @@ def _budget_curve(axes: Axes, arm: Arm, number: int, is_control: bool) -> None:
     budget = np.array([point.budget for point in arm.points])
     value = np.array([point.value.value for point in arm.points])
     low, high = np.array([[point.value.low, point.value.high] for point in arm.points]).T
-    colour = "black" if is_control else OKABE_ITO[number % 6]
+    colour = ("black", "#777777")[number % 2] if is_control else OKABE_ITO[number % 6]
     style: Any = "--" if is_control else ("-", "-.", (0, (6, 1, 1, 1, 1, 1)))[number % 3]
     seeds = f" ({len(arm.seeds)} seeds)" if len(arm.seeds) > 1 else ""
-    marker = "x" if is_control else "osD^v<>"[number % 7]
+    marker = "x+1234"[number % 6] if is_control else "osD^v<>"[number % 7]
     axes.plot(budget, value, color=colour, linestyle=style, marker=marker, markersize=4.5, label=f"{arm.name}{seeds}")
     if len(budget) > 1:
         axes.fill_between(budget, low, high, color=colour, alpha=0.08 if is_control else 0.14, linewidth=0)

@@ -277,7 +277,20 @@ def write_csv(frame: pl.DataFrame, path: Path) -> None:
 def read_yaml(path: Path) -> Any:
     """Read YAML with the safe loader."""
     with explained_read(path, "YAML"):
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            raise DataError(f"{path}: is no readable YAML file: {_yaml_problem(error)}") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: is not in UTF-8; save it as UTF-8 text") from error
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
+    """Say where YAML breaks off and why, with the mend for the usual mistake."""
+    mark = error.problem_mark
+    where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    mend = " (indent with blanks, not with tabs)" if error.problem and "'\\t'" in error.problem else ""
+    return f"{where}{error.problem}{mend}"
 
 
 def write_yaml(value: Any, path: Path) -> None:

@@ -85,7 +85,7 @@ def _told(
     counted = Counter(records["label"].to_list())
     splits = Counter(name for name in records["split"].to_list() if name is not None)
     mine = Counter(records.filter(split="train")["label"].to_list())
-    share = (1 - (0 if "test" in splits else config.test_share)) * (1 - (0 if "val" in splits else config.val_share))
+    share = 1 - config.test_share - config.val_share
     train = mine if splits else {name: round(counted[name] * share) for name in classes}
     groups = records["group_id"].drop_nulls().n_unique()
     return FirstLook(

@@ -31,6 +31,10 @@ Summary = dict[str, Any]
 Preview = Callable[[LiveReport], Summary]
 
 
+FILLED_IN = ("queue.csv",)
+"""Outputs that people are asked to write into."""
+
+
 @dataclass(frozen=True)
 class Session:
     """What the common flags of all commands say."""
@@ -250,7 +254,7 @@ class Job:
 
     def _unchanged(self, found: manifest.Manifest) -> Outcome:
         warnings = list(found.warnings)
-        edited = manifest.edited_outputs(self.out, found)
+        edited = [name for name in manifest.edited_outputs(self.out, found) if name not in FILLED_IN]
         if edited:
             warnings.append(f"{self.out}: {listing(edited)} changed after alrctl wrote it; left as it is")
         if found.version != __version__:

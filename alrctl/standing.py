@@ -99,10 +99,13 @@ def pipeline_of(root: Path) -> tuple[Path, Pipeline] | None:
 
 def _of_pipeline(path: Path, read: Pipeline, root: Path) -> list[str]:
     command = f"alrctl run {next_step.shown(path)}"
-    states = tree.states(Session(Voice(quiet=True)), pipeline.plan(read))
+    try:
+        states = tree.states(Session(Voice(quiet=True)), pipeline.plan(read))
+    except AlrctlError as error:
+        return [f"{command}    # after this is mended: {error}"]
     words = [state.word for state in states.values()]
+    so_far = f"    # {words.count('done')} of {len(words)} steps are done"
     waiting = [state for state in states.values() if state.word == "waiting"]
-    to_do = len(words) - words.count("done")
     if waiting:
         first = Path(waiting[0].why.removeprefix("for "))
         queue = first.parent / "queue"
@@ -110,10 +113,11 @@ def _of_pipeline(path: Path, read: Pipeline, root: Path) -> list[str]:
         return [
             f"fill in column 'label' of {next_step.shown(queue / 'queue.csv')}{more}, or label in a page: "
             f"alrctl review {next_step.shown(queue)} -o review.html",
-            f"{command}    # {words.count('done')} of {len(words)} steps are done",
+            command + so_far,
         ]
-    if to_do:
-        return [f"{command}    # {words.count('done')} of {len(words)} steps are done"]
-    place = next_step.shown(root)
-    several = len(branches(evaluations(root))) > 1
-    return [f"all {len(words)} steps are done: alrctl {'compare' if several else 'report'} {place}"]
+    if words.count("done") < len(words):
+        return [command + so_far]
+    page, place = next_step.shown(root / "report.html"), next_step.shown(root)
+    if len(branches(evaluations(root))) > 1:
+        return [f"alrctl compare {place}{so_far}; {page} tells them on one page"]
+    return [f"alrctl report {place} -o {page}{so_far}"]

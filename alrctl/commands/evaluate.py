@@ -224,6 +224,7 @@ def _story(session: Session, summary: Summary) -> None:
         rows = [[*row, _spread(last["metrics"][name])] for row, name in zip(rows, summary["metrics"], strict=True)]
     session.voice.table("", shown, rows)
     session.voice.say(f"epoch chosen by: {in_words(summary)}")
+    session.voice.say(f"judged by: {evaluation_files.references_in_words(summary)}")
     _classes(session, summary["by_class"], "", ("support", "precision", "recall", "specificity", "f1", "auroc"))
     if summary["label_quality"]:
         told = ("label_accuracy_before", "label_accuracy", "clean_precision", "clean_recall", "thrown_out")

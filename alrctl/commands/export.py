@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,31 +16,25 @@ from alrctl.options import as_command
 from alrctl.pipeline import jobs, make, snakemake
 from alrctl.pipeline.command_line import relative
 from alrctl.pipeline.jobs import check_text
-from schemas.errors import plural
+from schemas.errors import nearest, plural
 
 EXAMPLE = "alrctl export snakemake work/pipeline.yaml"
 
 
-class Engine(StrEnum):
-    """What carries the jobs out."""
-
-    snakemake = "snakemake"
-    make = "make"
-
-
-_RENDER = {Engine.snakemake: snakemake.render, Engine.make: make.render}
-_NAMES = {Engine.snakemake: "Snakefile", Engine.make: "Makefile"}
+_RENDER = {"snakemake": snakemake.render, "make": make.render}
+_NAMES = {"snakemake": "Snakefile", "make": "Makefile"}
 
 
 def export(
     session: Session,
-    engine: Annotated[Engine, typer.Argument(help="snakemake or make", metavar="ENGINE")],
+    engine: Annotated[str, typer.Argument(help="snakemake or make", metavar="ENGINE")],
     pipeline: Annotated[Path, typer.Argument(help="pipeline file", metavar="PIPELINE")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="file to write (default: Snakefile or Makefile beside PIPELINE)")
     ] = None,
 ) -> Outcome:
     """Write the file."""
+    require(engine in _RENDER, f"ENGINE: '{engine}' is not one of {', '.join(_RENDER)}{nearest(engine, _RENDER)}")
     place = pipeline.parent / _NAMES[engine] if out is None else out
     require(not place.is_dir(), f"-o {place}: is a directory; name the file to write")
     read = pipelines.load(pipeline)
@@ -52,7 +45,7 @@ def export(
     check_text(text)
     status = plain_files.write(place, text, session, "# Written by: alrctl export")
     session.voice.say(f"[bold]export[/] {status}: {escape(str(place))} ({plural(len(found), 'job')})")
-    return Outcome("export", status, place, {"jobs": len(found), "engine": str(engine)})
+    return Outcome("export", status, place, {"jobs": len(found), "engine": engine})
 
 
 COMMAND = as_command(export)

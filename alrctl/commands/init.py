@@ -16,6 +16,7 @@ from alrctl import plain_files, weights
 from alrctl.advice import Advice, advise
 from alrctl.first_look import FirstLook, look
 from alrctl.job import Outcome, Session
+from alrctl.next_step import shown as typed
 from alrctl.options import as_command
 from alrctl.pipeline import parse
 from schemas.errors import UsageError, shown
@@ -45,7 +46,7 @@ def init(
     session.voice.say(f"[bold]init[/] {status}: {escape(str(out))}")
     rows = [[name, f"{count:,}", f"{found.train_counts[name]:,}"] for name, count in found.counts.items()]
     session.voice.table("", ["class", "images", "for training"], rows)
-    session.voice.say(f"next: look at {escape(str(out))}, then alrctl run {escape(str(out))}")
+    session.voice.say(f"next: look at {escape(str(out))}, then alrctl run {escape(typed(out))}")
     summary = {
         "layout": found.layout,
         "images": found.images,
@@ -74,7 +75,8 @@ def _text(source: Path, out: Path, expert: str, config: IngestConfig, found: Fir
     output = "work" if out.parent.resolve() == Path.cwd() else "."
     return environment.get_template("pipeline.yaml.j2").render(
         command=shown(shlex.join(["alrctl", "init", str(source), "-o", str(out)]), 300),
-        file=shown(str(out), 300),
+        file=shown(typed(out), 300),
+        folder=shown(typed(out.parent / output), 300),
         look=found,
         advice=advice,
         expert=expert,

@@ -16,7 +16,7 @@ from alrctl.console import Voice
 from alrctl.job import Outcome, Session
 from alrctl.options import as_command
 from alrctl.pipeline import Pipeline, Step, story, tree
-from schemas.errors import AlrctlError, plural
+from schemas.errors import AlrctlError, NothingToDoError, plural
 
 EXAMPLE = "alrctl run work/pipeline.yaml"
 REPORT = "report.html"
@@ -51,6 +51,7 @@ def execute(session: Session, pipeline: Pipeline, keep_going: bool = False) -> O
     if pipeline.report and rows:
         done.report(pipeline.output / REPORT)
     story.table(session.voice, rows, pipelines.seed_directories(pipeline))
+    story.references(session.voice, pipeline.output)
     story.awaited(session.voice, done.awaited)
     summary = {
         "steps": done.statuses,
@@ -121,14 +122,15 @@ class _Run:
         try:
             outcome = step.function(self._quiet, **step.arguments)
         except AlrctlError as error:
-            if not self.keep_going:
-                raise type(error)(f"{step.name}: {error}") from error
+            if not self.keep_going and not isinstance(error, NothingToDoError):
+                raise StepError(f"{step.name}: {_with_place(step, error)}", error) from error
             return self._failed(step, error)
         except Exception as error:  # whatever it is, other branches do not depend on it
             if not self.keep_going:
                 raise
             return self._failed(step, error)
         self.statuses[step.name] = "unchanged" if outcome.status == "unchanged" else "done"
+        self._note_left(step, outcome)
         took = f"{monotonic() - began:.1f} s" if outcome.status == "done" else ""
         self.session.voice.say(f"  {escape(step.name):<24} {outcome.status} {took}")
 
@@ -137,7 +139,19 @@ class _Run:
         self.failed[step.name] = error
         kind = "" if isinstance(error, AlrctlError) else f"{type(error).__name__}: "
         self.session.voice.say(f"  {escape(step.name):<24} [red]failed[/]")
-        self.session.voice.warn(f"{step.name}: {kind}{error}")
+        self.session.voice.warn(f"{step.name}: {kind}{_with_place(step, error)}")
+
+    def _note_left(self, step: Step, outcome: Outcome) -> None:
+        """Say where answers are still lacking, or wait for a decision: later rounds go on without them."""
+        if step.awaited is None:
+            return
+        open_ones = outcome.summary.get("in_conflict") or 0
+        if open_ones:
+            place = step.arguments["out"]
+            self.session.voice.warn(
+                f"{step.name}: {plural(open_ones, 'sample')} have answers that contradict each other; settle them with "
+                f"`alrctl relabel {place} --queue {place} --answers FILE --adjudicate -o OUT` ({place / 'queue.csv'})"
+            )
 
     def report(self, place: Path) -> None:
         """Write the page, if anything is new or it is not there."""
@@ -157,8 +171,23 @@ class _Run:
         left = sum(status == "not run" for status in self.statuses.values())
         words = f"{plural(len(self.failed), 'step')} of {len(self.statuses)} failed"
         words += f", and {plural(left, 'step')} that need them did not run" if left else ""
-        kind = type(first) if isinstance(first, AlrctlError) else AlrctlError
-        raise kind(f"{words}; the first: {name}: {first}") from first
+        raise StepError(f"{words}; the first: {name}: {first}", first) from first
+
+
+class StepError(AlrctlError):
+    """A step failed; the exit code is that of its error."""
+
+    def __init__(self, text: str, error: Exception) -> None:
+        super().__init__(text)
+        self.exit_code = error.exit_code if isinstance(error, AlrctlError) else AlrctlError.exit_code
+
+
+def _with_place(step: Step, error: Exception) -> str:
+    """Return an error's text; a file of answers that it begins with, with the directory it lies in."""
+    text, answers = str(error), step.arguments.get("answers")
+    if step.awaited is not None and answers is not None and text.startswith(f"{answers.name}:"):
+        return f"{answers.parent}/{text}"
+    return text
 
 
 COMMAND = as_command(run, tracked=True)

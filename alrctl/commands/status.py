@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from alrctl import manifest, standing
 from alrctl.console import cell
-from alrctl.job import Session
+from alrctl.job import FILLED_IN, Session
 from alrctl.options import as_command
 from alrctl.project import Artifact, scan, unfinished
-from schemas.errors import DataError, listing
+from schemas.errors import DataError, UsageError, listing
 
 EXAMPLE = "alrctl status work"
 _FEW = 30
@@ -28,6 +28,8 @@ def status(
     everything: Annotated[bool, typer.Option("--all", help="list every artifact, however many there are")] = False,
 ) -> None:
     """Show where a project stands."""
+    if directory.is_file():
+        raise UsageError(f"{directory}: is a file; name the directory in which the artifacts lie")
     if not directory.is_dir():
         raise DataError(f"{directory}: no such directory")
     artifacts = scan(directory)
@@ -53,7 +55,9 @@ def _states(artifacts: Sequence[Artifact], root: Path) -> list[dict[str, str]]:
 
 def _show_artifacts(session: Session, states: Sequence[dict[str, str]], everything: bool) -> None:
     shown = states if everything or len(states) <= _FEW else [row for row in states if row["state"] != "done"]
-    if shown or not states:
+    if not states:
+        session.voice.say("no artifact lies here; `alrctl init` or `alrctl ingest` begins")
+    elif shown:
         rows = [[row["place"], row["stage"], row["state"], row["why"]] for row in shown]
         session.voice.table("", ["place", "stage", "state", "why"], rows)
     if len(shown) < len(states):
@@ -80,6 +84,8 @@ def _state(artifact: Artifact) -> dict[str, str]:
     if changed:
         return {"state": "stale", "why": f"changed since: {listing(changed, 2)}"}
     edited = manifest.edited_outputs(artifact.path, artifact.manifest)
+    if edited and set(edited) <= set(FILLED_IN):
+        return {"state": "done", "why": f"{listing(edited)} was written into"}
     if edited:
         return {"state": "edited", "why": f"changed after it was written: {listing(edited, 2)}"}
     return {"state": "done", "why": artifact.manifest.ended}

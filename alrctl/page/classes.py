@@ -10,7 +10,7 @@ import polars as pl
 
 from alrctl import figures, files, validation_labels
 from alrctl.console import cell
-from alrctl.evaluation_files import in_words
+from alrctl.evaluation_files import in_words, references_in_words
 from alrctl.page.parts import Drawing, Section, Table, slug
 from alrctl.page.project import Project
 from alrctl.project import Evaluation
@@ -27,7 +27,10 @@ def classes(projects: Sequence[Project]) -> list[Section]:
     """Return the section with the last evaluation of each branch."""
     text, drawings, tables = [], [], []
     for name, one in _last(projects):
-        text.append(f"{name}, {one.bought:,} labels bought. Epoch chosen by: {in_words(one.summary)}.")
+        text.append(
+            f"{name}, {one.bought:,} labels bought. Epoch chosen by: {in_words(one.summary)}. "
+            f"Judged by: {references_in_words(one.summary)}."
+        )
         text += [f"{name}: {line}." for line in one.summary["undefined"]]
         path = one.artifact.path / PER_CLASS.file_name
         if path.is_file():

@@ -76,7 +76,24 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
         problems += [_told(problem) for problem in error.errors()]
     if problems:
         raise UsageError(f"{source}: {'; '.join(problems)}")
-    return pipeline.model_copy(update={"source": base / pipeline.source, "output": base / pipeline.output})
+    places = {"source": base / pipeline.source, "output": base / pipeline.output}
+    _check_apart(places["source"], places["output"], source)
+    return pipeline.model_copy(update=places)
+
+
+def _check_apart(images: Path, output: Path, source: str) -> None:
+    """Refuse to write among the images: what was written would be taken for images and classes the next time.
+
+    Raises:
+        UsageError: the output is the source, or lies in it.
+    """
+    if (images / "samples.parquet").is_file() or not images.is_dir():
+        return
+    if output.resolve().is_relative_to(images.resolve()):
+        raise UsageError(
+            f"{source}: output {output} lies among the images of {images}; choose a folder outside of it, "
+            "since what is written there would be taken for images"
+        )
 
 
 def _own(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -114,4 +131,6 @@ def _with_strategies(axes: tuple[Axis, ...], own: dict[str, Any]) -> tuple[Axis,
 
 def _told(problem: Any) -> str:
     where = ".".join(dashed(str(part)) for part in problem["loc"])
+    if problem["type"] in ("tuple_type", "too_short"):
+        return f"{where}: must be a list, as in [{'entropy' if where == 'strategies' else 'one'}, random]"
     return f"{where}: {problem['msg']}" if where else str(problem["msg"]).removeprefix("Value error, ")

@@ -82,6 +82,17 @@ def _told(name: str, rows: Sequence[dict[str, Any]]) -> str:
     return f"{middle:.3f} ± {stdev(values):.3f}"
 
 
+def references(voice: Voice, root: Path) -> None:
+    """Say by which labels the networks were judged, where nobody knows how right these are."""
+    asked = [one.summary for one in evaluations(root)] if root.is_dir() else []
+    if asked and all(summary.get("reference_accuracy") is None for summary in asked):
+        splits = ", ".join(sorted({summary["split"] for summary in asked}))
+        voice.say(
+            f"judged by the labels of the {splits} split as they came: where these are wrong, a right network counts\n"
+            "as wrong, and labels mended in training may show as no gain."
+        )
+
+
 def awaited(voice: Voice, files: Sequence[tuple[Path, Path]]) -> None:
     """Say what an expert has to fill in, where, and how it goes on."""
     if len(files) == 1:

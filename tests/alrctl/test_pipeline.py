@@ -468,3 +468,35 @@ def test_an_option_of_select_is_obeyed_or_refused(option: dict[str, Any]) -> Non
         return
     config = next(step for step in plan if step.name == "r1/queue").arguments["config"]
     assert config.seed == 99 + 1  # the first round
+
+
+@pytest.mark.parametrize("output", [".", "work", "../photos", "red/deeper"])
+def test_nothing_is_written_among_the_images(tmp_path: Path, output: str) -> None:
+    (tmp_path / "photos/red").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"lies among the images of .*; choose a folder outside of it"):
+        pipeline.parse({"source": ".", "output": output}, tmp_path / "photos", "p.yaml")
+    assert pipeline.parse({"source": "photos", "output": "."}, tmp_path, "p.yaml")
+    (tmp_path / "photos/samples.parquet").touch()
+    assert pipeline.parse({"source": ".", "output": output}, tmp_path / "photos", "p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"source: photos\nrounds:\n\t- 2\n", "line 3, column 1: found character '\\t' that cannot start any token"),
+        (b"source: [photos\n", "line 2, column 1: expected ',' or ']', but got '<stream end>'"),
+        (b"source: f\xfcr\n", "p.yaml: is not in UTF-8; save it as UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_with_the_place(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "p.yaml").write_bytes(content)
+    with pytest.raises(DataError) as refused:
+        pipeline.load(tmp_path / "p.yaml")
+    assert told in str(refused.value)
+    assert ("indent with blanks, not with tabs" in str(refused.value)) == (b"\t" in content)
+
+
+def test_one_strategy_that_is_no_list_is_refused_in_plain_words() -> None:
+    for wrong in ("entropy", []):
+        with pytest.raises(UsageError, match=r"strategies: must be a list, as in \[entropy, random\]"):
+            parse(source="photos", strategies=wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,8 @@ import yaml
 from alrctl.commands import run as command
 from alrctl.console import Voice
 from alrctl.pipeline import sections, story
-from schemas.errors import DataError
+from schemas.errors import DataError, NothingToDoError
+from stages.training.failures import DivergedError
 
 Alrctl = Callable[..., Any]
 TINY: dict[str, Any] = {
@@ -93,14 +95,17 @@ def test_without_keep_going_the_first_failure_ends_the_run(
     assert not (copy / "work/seed-1/entropy").exists()
 
 
-@pytest.mark.parametrize("error", [DataError("the disk is gone"), RuntimeError("a fault of the program")])
+@pytest.mark.parametrize(
+    "error",
+    [DataError("the disk is gone"), RuntimeError("a fault of the program"), DivergedError(math.nan, 3, 0.1)],
+)
 def test_with_keep_going_what_does_not_need_the_failed_step_is_carried_out(
     alrctl: Alrctl, seeds: Path, tmp_path: Path, broken: Callable[[str, Exception], None], error: Exception
 ) -> None:
     copy = spoilt(seeds, tmp_path)
     broken("seed-0/entropy", error)
     ran = alrctl("run", copy / "pipeline.yaml", "--keep-going")
-    assert ran.code == (3 if isinstance(error, DataError) else 1)
+    assert ran.code == (3 if isinstance(error, DataError) else 1)  # training that diverged is one too
     assert (copy / "work/seed-1/entropy/r1/eval/manifest.json").is_file()
     assert not (copy / "work/seed-0/entropy/r1/labels").exists()
     told = "1 step of 24 failed, and 3 steps that need them did not run; the first: seed-0/entropy/r1/queue: "
@@ -108,6 +113,28 @@ def test_with_keep_going_what_does_not_need_the_failed_step_is_carried_out(
     assert f"warning: seed-0/entropy/r1/queue: {'' if isinstance(error, DataError) else 'RuntimeError: '}" in ran.err
     again = alrctl("run", copy / "pipeline.yaml", "--keep-going", "--json")
     assert again.document["exit_code"] == ran.code
+
+
+def test_a_pool_that_is_empty_ends_its_branch_and_the_rest_is_told(
+    alrctl: Alrctl, seeds: Path, tmp_path: Path, broken: Callable[[str, Exception], None]
+) -> None:
+    copy = spoilt(seeds, tmp_path)
+    broken("seed-0/entropy", NothingToDoError("no candidates"))
+    ran = alrctl("run", copy / "pipeline.yaml")
+    assert ran.code == 5
+    assert (copy / "work/seed-1/entropy/r1/eval/manifest.json").is_file()
+    assert "balanced" in ran.out, "the table is shown"
+    assert "warning: seed-0/entropy/r1/queue: no candidates" in ran.err
+
+
+def test_a_test_split_of_which_nobody_knows_how_right_it_is_is_told_as_such(
+    alrctl: Alrctl, seeds: Path, finished: Path, tmp_path: Path
+) -> None:
+    told = "judged by the labels of the test split as they came"
+    assert told not in (seeds / "ran.txt").read_text(), "the truth is known there"
+    shutil.copytree(finished / "data", tmp_path / "data")
+    ran = alrctl("run", write(tmp_path / "p.yaml", **TINY | {"source": "data", "output": "work", "expert": "file"}))
+    assert told in ran.out
 
 
 def test_after_the_mend_the_same_command_carries_out_the_rest(

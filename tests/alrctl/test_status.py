@@ -109,7 +109,38 @@ def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, t
     fill_in(queue / "queue.csv")
     assert coming(alrctl, tmp_path / "work") == [second]
     assert alrctl("run", file).code == 0
-    assert coming(alrctl, tmp_path / "work") == [f"all 7 steps are done: alrctl report {tmp_path / 'work'}"]
+    page = tmp_path / "work/report.html"
+    told = f"alrctl report {tmp_path / 'work'} -o {page}    # 7 of 7 steps are done"
+    assert coming(alrctl, tmp_path / "work") == [told]
+    states = {one["place"]: one for one in alrctl("status", tmp_path / "work", "--json").document["artifacts"]}
+    assert (states["r1/queue"]["state"], states["r1/queue"]["why"]) == ("done", "queue.csv was written into")
+    assert "changed after alrctl wrote it" not in alrctl("run", file).err
+
+
+def test_answers_that_cannot_be_read_are_what_comes_next(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "data", tmp_path / "data")
+    content = {
+        "source": "data",
+        "output": "work",
+        "rounds": 1,
+        "report": False,
+        "train-lnl": {"backbone": "test_resnet", "epochs": 1, "num-gradual": 1, "batch-size": 16},
+        "select": {"budget": 4, "pool": "all"},
+        "evaluate": {"bootstrap": 0, "figures": False},
+    }
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert alrctl("run", file).code == 0
+    asked = pl.read_csv(tmp_path / "work/r1/queue/queue.csv", infer_schema=False)
+    answers = tmp_path / "work/r1/answers.csv"
+    asked.select("sample_id", label=pl.lit("redd"), annotator=pl.lit("dr")).write_csv(answers)
+    found = coming(alrctl, tmp_path / "work")
+    assert len(found) == 1
+    assert found[0].startswith(f"alrctl run {file}    # after this is mended: ")
+    assert "'redd'; did you mean 'red'?" in found[0]
+    ran = alrctl("run", file)
+    assert ran.code == 3
+    assert ran.err.startswith(f"error: r1/labels: {answers}: column 'label' has 4 values that are no class")
 
 
 def test_many_artifacts_are_counted_and_those_amiss_are_listed(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
@@ -126,3 +157,6 @@ def test_many_artifacts_are_counted_and_those_amiss_are_listed(alrctl: Alrctl, f
 def test_an_empty_directory_has_nothing_to_go_on_from(alrctl: Alrctl, tmp_path: Path) -> None:
     document = alrctl("status", tmp_path, "--json").document
     assert (document["artifacts"], document["branches"], document["next"]) == ([], [], [])
+    assert alrctl("status", tmp_path).out == "no artifact lies here; `alrctl init` or `alrctl ingest` begins\n"
+    (tmp_path / "pipeline.yaml").touch()
+    assert alrctl("status", tmp_path / "pipeline.yaml").code == 2
