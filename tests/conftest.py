@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 from typer.testing import CliRunner
 
 from alrctl.app import app
+
+settings.register_profile("quick", max_examples=40)  # of the tests that name no number of their own
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))  # `default` for a hundred
 
 TINY = ("--backbone", "test_resnet", "--epochs", "3", "--batch-size", "16")
 
@@ -140,3 +148,18 @@ def work(finished: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "work"
     shutil.copytree(finished, copy)
     return copy
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A command that is `alrctl` without the seconds of its imports."""
+    place = tmp_path_factory.mktemp("quick") / "socket"
+    script, environment = Path(__file__).parent / "alrctl/quick_alrctl.py", {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), "serve", str(place)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as server:
+        while not place.exists():
+            assert server.poll() is None
+            time.sleep(0.02)
+        yield f"{shlex.quote(sys.executable)} -I -S {script} {shlex.quote(str(place))}"
+        assert server.stdin is not None
+        server.stdin.close()

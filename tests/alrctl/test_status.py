@@ -84,8 +84,9 @@ def test_what_is_stale_comes_first(alrctl: Alrctl, finished: Path, tmp_path: Pat
     assert found[0].startswith("lnl is stale; run it again: alrctl")
 
 
-def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    shutil.copytree(finished / "data", tmp_path / "data")
+def study(finished: Path, folder: Path) -> Path:
+    """Write a pipeline of one round that waits for an expert, on a copy of an ingested data set."""
+    shutil.copytree(finished / "data", folder / "data")
     content = {
         "source": "data",
         "output": "work",
@@ -96,8 +97,13 @@ def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, t
         "recalibrate": {"epochs": 1, "batch-size": 16},
         "evaluate": {"bootstrap": 0, "figures": False},
     }
-    file = tmp_path / "study.yaml"
+    file = folder / "study.yaml"
     file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    file = study(finished, tmp_path)
     (tmp_path / "another.yaml").write_text("- not: ours\n")
     (tmp_path / "work").mkdir()
     assert coming(alrctl, tmp_path / "work") == [f"alrctl run {file}    # 0 of 7 steps are done"]
@@ -118,18 +124,7 @@ def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, t
 
 
 def test_answers_that_cannot_be_read_are_what_comes_next(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    shutil.copytree(finished / "data", tmp_path / "data")
-    content = {
-        "source": "data",
-        "output": "work",
-        "rounds": 1,
-        "report": False,
-        "train-lnl": {"backbone": "test_resnet", "epochs": 1, "num-gradual": 1, "batch-size": 16},
-        "select": {"budget": 4, "pool": "all"},
-        "evaluate": {"bootstrap": 0, "figures": False},
-    }
-    file = tmp_path / "study.yaml"
-    file.write_text(yaml.safe_dump(content))
+    file = study(finished, tmp_path)
     assert alrctl("run", file).code == 0
     asked = pl.read_csv(tmp_path / "work/r1/queue/queue.csv", infer_schema=False)
     answers = tmp_path / "work/r1/answers.csv"
