@@ -59,7 +59,17 @@ def test_as_many_epochs_are_kept_as_asked_for(
     if epochs is not None:
         assert epochs_in(path) == epochs
     else:
-        done(alrctl("evaluate", finished / "data", "--checkpoint", tmp_path / "model", "-o", tmp_path / "eval"))
+        done(
+            alrctl(
+                "evaluate",
+                "--no-figures",
+                finished / "data",
+                "--checkpoint",
+                tmp_path / "model",
+                "-o",
+                tmp_path / "eval",
+            )
+        )
         assert told(tmp_path / "eval")["last_epochs"] is None
 
 
@@ -72,7 +82,7 @@ def test_phase_1_keeps_none_where_none_are_asked_for(finished: Path, tmp_path: P
 
 def test_the_last_epochs_are_judged_and_the_mean_is_theirs(finished: Path, tmp_path: Path, alrctl: Alrctl) -> None:
     shared = ("--checkpoint", finished / "lnl", "--bootstrap", 0)
-    ran = done(alrctl("evaluate", finished / "data", *shared, "-o", tmp_path / "eval"))
+    ran = done(alrctl("evaluate", "--no-figures", finished / "data", *shared, "-o", tmp_path / "eval"))
     last = told(tmp_path / "eval")["last_epochs"]
     assert last["epochs"] == [1, 2, 3]
     assert "mean of the last 3 epochs" in ran.out
@@ -80,7 +90,7 @@ def test_the_last_epochs_are_judged_and_the_mean_is_theirs(finished: Path, tmp_p
     for epoch in range(3):
         place = one_epoch(finished / "lnl", epoch, tmp_path / f"epoch{epoch}.safetensors")
         shared = ("--checkpoint", place, "--bootstrap", 0, "-o", tmp_path / f"eval{epoch}")
-        done(alrctl("evaluate", finished / "data", *shared))
+        done(alrctl("evaluate", "--no-figures", finished / "data", *shared))
         found = told(tmp_path / f"eval{epoch}")
         assert found["last_epochs"] is None
         values.append({name: metric["value"] for name, metric in found["metrics"].items()})
@@ -105,7 +115,7 @@ def one_epoch(model: Path, epoch: int, path: Path) -> Path:
 
 def test_last_epochs_are_not_judged_where_not_asked_for(finished: Path, tmp_path: Path, alrctl: Alrctl) -> None:
     shared = ("--checkpoint", finished / "lnl", "--no-last-epochs", "--bootstrap", 0, "-o", tmp_path / "eval")
-    ran = done(alrctl("evaluate", finished / "data", *shared))
+    ran = done(alrctl("evaluate", "--no-figures", finished / "data", *shared))
     assert told(tmp_path / "eval")["last_epochs"] is None
     assert "mean of the last" not in ran.out
 
@@ -115,13 +125,24 @@ def test_of_two_networks_the_first_can_be_judged_alone(finished: Path, tmp_path:
     checkpoints.write(tmp_path / "first.safetensors", whole.networks()[:1], whole.frozen_backbone(), whole.metadata)
     shared = ("--bootstrap", 0, "--no-last-epochs")
     lnl = ("--checkpoint", finished / "lnl")
-    done(alrctl("evaluate", finished / "data", *lnl, *shared, "--networks", "first", "-o", tmp_path / "a"))
     done(
         alrctl(
-            "evaluate", finished / "data", "--checkpoint", tmp_path / "first.safetensors", *shared, "-o", tmp_path / "b"
+            "evaluate", "--no-figures", finished / "data", *lnl, *shared, "--networks", "first", "-o", tmp_path / "a"
         )
     )
-    done(alrctl("evaluate", finished / "data", *lnl, *shared, "-o", tmp_path / "both"))
+    done(
+        alrctl(
+            "evaluate",
+            "--no-figures",
+            finished / "data",
+            "--checkpoint",
+            tmp_path / "first.safetensors",
+            *shared,
+            "-o",
+            tmp_path / "b",
+        )
+    )
+    done(alrctl("evaluate", "--no-figures", finished / "data", *lnl, *shared, "-o", tmp_path / "both"))
     first, alone, both = (told(tmp_path / name)["metrics"]["log_loss"]["value"] for name in ("a", "b", "both"))
     assert first == alone != both
 
@@ -131,8 +152,8 @@ def test_a_networks_own_predictions_given_back_are_judged_the_same(
 ) -> None:
     for checkpoint in (finished / "lnl", finished / "r1/model"):
         out, back = tmp_path / checkpoint.name, tmp_path / f"{checkpoint.name}-back"
-        done(alrctl("evaluate", finished / "data", "--checkpoint", checkpoint, "-o", out))
-        done(alrctl("evaluate", finished / "data", "--predictions", out, "-o", back))
+        done(alrctl("evaluate", "--no-figures", finished / "data", "--checkpoint", checkpoint, "-o", out))
+        done(alrctl("evaluate", "--no-figures", finished / "data", "--predictions", out, "-o", back))
         first, second = told(out)["metrics"], told(back)["metrics"]
         assert first.keys() == second.keys()
         for name, metric in first.items():
@@ -155,23 +176,23 @@ def test_how_right_the_labels_were_that_chose_the_epoch_is_recorded_and_said(
     with_truth = told(finished / "r1/eval")["validation"]
     assert (with_truth["labels"], with_truth["label_accuracy"], with_truth["samples"]) == ("clean", 1, len(rows))
     assert with_truth["chosen_by"] == "macro-F1 on the validation split" and with_truth["epoch"] in (1, 2)
-    ran = done(alrctl("evaluate", data, *shared, *out))
+    ran = done(alrctl("evaluate", "--no-figures", data, *shared, *out))
     words = f"epoch chosen by: epoch {with_truth['epoch']}, macro-F1 on the validation split ({len(rows)} labels, "
     assert f"{words}as given: how many are right nobody knows)" in ran.out
     given = told(tmp_path / "eval")["validation"]
     assert given == with_truth | {"labels": "as given", "label_accuracy": None}
-    ran = done(alrctl("evaluate", data, *shared, "--truth", data, *out))
+    ran = done(alrctl("evaluate", "--no-figures", data, *shared, "--truth", data, *out))
     assert f"{words}clean: all right by the truth)" in ran.out
     noise = ("--noise", "symmetric", "--rate", 0.4, "--splits", "val", "--seed", 0, "-o", tmp_path / "noisy")
     done(alrctl("corrupt", data, *noise))
     now, true = (pl.read_parquet(place / "labels.parquet")["label"] for place in (tmp_path / "noisy", data))
     right = (now == true)[rows].mean()
     assert 0 < right < 1
-    ran = done(alrctl("evaluate", data, *shared, "--truth", data, "--labels", tmp_path / "noisy", *out))
+    ran = done(alrctl("evaluate", "--no-figures", data, *shared, "--truth", data, "--labels", tmp_path / "noisy", *out))
     assert f"{words}noisy: {right:.1%} right by the truth)" in ran.out
     noisy = told(tmp_path / "eval")["validation"]
     assert (noisy["labels"], noisy["label_accuracy"]) == ("noisy", pytest.approx(right))
-    phase_1 = done(alrctl("evaluate", data, *shared[2:], "--checkpoint", finished / "lnl", *out))
+    phase_1 = done(alrctl("evaluate", "--no-figures", data, *shared[2:], "--checkpoint", finished / "lnl", *out))
     assert "epoch chosen by: epoch 3, none: the last epoch" in phase_1.out
 
 
@@ -207,7 +228,7 @@ def audited(work: Path, alrctl: Alrctl, *more: Any) -> tuple[pl.DataFrame, set[s
     answers = answered(work, work / "q", "answers.csv", changed)
     done(alrctl("relabel", work / "noisy", "--queue", work / "q", "--answers", answers, "-o", work / "l"))
     shared = ("--checkpoint", work / "lnl", "--labels", work / "l", "--bootstrap", 20)
-    return queue, changed, done(alrctl("evaluate", work / "data", *shared, "-o", work / "e"))
+    return queue, changed, done(alrctl("evaluate", "--no-figures", work / "data", *shared, "-o", work / "e"))
 
 
 @pytest.mark.parametrize("pool", ["all", "noisy"])
@@ -261,7 +282,7 @@ def test_a_random_look_in_a_later_round_says_which(work: Path, alrctl: Alrctl) -
     second = answered(work, work / "q2", "second.csv", {ids[0]})
     done(alrctl("relabel", work / "l1", "--queue", work / "q2", "--answers", second, "-o", work / "l2"))
     shared = ("--checkpoint", work / "lnl", "--labels", work / "l2", "--bootstrap", 0, "-o", work / "e")
-    ran = done(alrctl("evaluate", work / "data", *shared))
+    ran = done(alrctl("evaluate", "--no-figures", work / "data", *shared))
     found = told(work / "e")["estimated_noise"]
     assert (found["round"], found["wrong"], found["looked_at"]) == (2, 1, 5)
     assert "that could be asked about in round 2: 20.0%" in ran.out
@@ -272,7 +293,7 @@ def test_experts_errors_are_counted_by_the_truth(work: Path, alrctl: Alrctl) -> 
     answers = answered(work, work / "r1/queue", "answers.csv", set(queue["sample_id"]))
     done(alrctl("relabel", work / "noisy", "--queue", work / "r1/queue", "--answers", answers, "-o", work / "l"))
     truth = ("--truth", work / "noisy", "--labels", work / "l", "--bootstrap", 0, "-o", work / "e")
-    done(alrctl("evaluate", work / "data", "--checkpoint", work / "lnl", *truth))
+    done(alrctl("evaluate", "--no-figures", work / "data", "--checkpoint", work / "lnl", *truth))
     found = told(work / "e")["label_quality"]
     true = files.read_table(work / "data/labels.parquet", LABELS).select("sample_id", true="label")
     table = files.read_table(work / "l/labels.parquet", LABELS).join(true, on="sample_id")
