@@ -65,3 +65,8 @@ def running_target(target: Tensor, posterior: Tensor, momentum: float) -> Tensor
 
 def _p_given(logits: Tensor, label: Tensor) -> Tensor:
     return logits.softmax(dim=1).gather(1, label[:, None]).flatten()
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Return -sum_k q_k log p_k, (B,), of logits (B, K) and target distributions q (B, K)."""
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1)

@@ -1,0 +1,300 @@
+"""Label noise estimated from features and labels alone: how much, where it goes, and which labels it hit.
+
+Nobody says a rate. Heads on the features learn through a first guess of the transition matrix; each judges samples of
+folds, whole groups, that it has not learnt from; the matrix is estimated from what they say (`transition`). Then heads
+learn through that matrix, and judge again. More turns were tried, and take what the heads cannot tell apart for noise.
+A kernel's features keep what a linear head cannot fit from passing for noise, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import NothingToDoError
+from stages.methods import transition
+from stages.methods.feature_space import FeatureSpace
+from stages.methods.mislabelling import posterior_of_truth, symmetric_transition
+from stages.methods.noisy_head import Head, fit_head
+from stages.methods.randomness import numpy_generator
+from stages.methods.splitting import k_folds
+from stages.methods.transition import UNKNOWN, Evidence, Fit
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MOST = 20_000
+"""Samples that the matrix is estimated from, at most: drawn at random where there are more."""
+_FOLDS = 5
+_FIRST_RATE = 0.3
+"""Symmetric noise that the first heads learn through; 0.05 was tried and leads to the same."""
+_PRECISION = 200.0
+"""Of the normal prior of the heads' weights, on features of unit variance."""
+_DRAWS = 200
+_BLOCK = 50_000
+_ASTRAY = 0.02
+"""Deviation of what the model itself is off by in the overall rate, as measured (docs/experiments.md)."""
+_ASTRAY_BY_CLASS = 0.05
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of wrong labels, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class NoiseEstimate:
+    """What the labels are held to be.
+
+    Attributes:
+        transition: (K, K), chance that a sample of a true class (row) was given a label (column).
+        posterior: (N, K) of the true class by the features alone, out of sample.
+        truth: (N, K) of the true class by features and given label; certain where an expert told it.
+        rate: share of wrong labels among all that stand now: an expert's count as right.
+        by_true_class: of each class's samples the share that was given another label; None for a class without any.
+        by_given_class: of the labels that stand now the share that is wrong, by class; None for a class without any.
+        structure: what the evidence says of the noise, in words.
+        used: how many samples the matrix was estimated from.
+        told: how many of them an expert had told.
+    """
+
+    transition: Floats
+    posterior: Floats
+    truth: Floats
+    rate: Rate
+    by_true_class: list[Rate | None]
+    by_given_class: list[Rate | None]
+    structure: str
+    used: int
+    told: int
+
+    @property
+    def shares(self) -> Floats:
+        """Expected share of each true class, (K,)."""
+        return np.asarray(self.truth.mean(axis=0))
+
+
+def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, classes: int, seed: int) -> NoiseEstimate:
+    """Estimate the noise of labels.
+
+    Args:
+        features: (N, D) of the samples, from a network that has hardly learnt these labels by heart.
+        given: (N,) labels as first given, or `UNKNOWN` where only the expert's is left.
+        true: (N,) classes where an expert told them, else `UNKNOWN`.
+        group: (N,) unit of each sample, never torn apart by a fold.
+        classes: K.
+        seed: of folds, draws and the kernel's landmarks.
+
+    Raises:
+        NothingToDoError: there are fewer than two groups or classes, no class has two samples, or features are alike.
+    """
+    now = np.where(true == UNKNOWN, given, true)
+    if len(np.unique(now)) < 2 or len(np.unique(group)) < 2 or np.bincount(now).max() < 2:
+        raise NothingToDoError("label noise can be estimated from two groups and two classes, one of two samples")
+    if not np.ptp(features, axis=0).any():
+        raise NothingToDoError("label noise cannot be estimated: the samples' features do not differ")
+    present, position = _present(given, true, classes)
+    chosen = _chosen(true, seed)
+    space = FeatureSpace.of(features[chosen], numpy_generator(seed, "landmarks"))
+    work = _Work(
+        space.map(features[chosen]),
+        position[given[chosen]],
+        position[true[chosen]],
+        [np.flatnonzero(fold) for fold in _folds(now[chosen], group[chosen], seed)],
+        len(present),
+    )
+    first = _first(work)
+    matrix = _mean_transition(first, work.classes)
+    logits, heads = _out_of_sample(work, matrix)
+    if len(chosen) < len(given):
+        logits = _everywhere(features, space, chosen, logits, heads)
+    whole = Evidence(logits, position[given], position[true])
+    return _told(whole, matrix, first, present, classes, seed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Mapped features (n, F), labels and classes told, rows of each fold, and how many classes there are."""
+
+    mapped: Floats
+    given: Ints
+    true: Ints
+    folds: list[Ints]
+    classes: int
+
+
+@dataclass(frozen=True)
+class _First:
+    """Fits of T to what the first heads say, and what they are fitted to."""
+
+    fits: list[Fit]
+    evidence: Evidence
+
+
+def _present(given: Ints, true: Ints, classes: int) -> tuple[Ints, Ints]:
+    """Return the classes that have a sample, and the place of each among them; `UNKNOWN` stays as it is."""
+    seen = np.unique(np.concatenate([given, true]))
+    present = seen[seen != UNKNOWN]
+    position = np.full(classes + 1, UNKNOWN)  # its last entry is that of UNKNOWN
+    position[present] = np.arange(len(present))
+    return present, position
+
+
+def _chosen(true: Ints, seed: int) -> Ints:
+    """Return the rows that T is estimated from: all, or those told and a random share of the others."""
+    if len(true) <= MOST:
+        return np.arange(len(true))
+    order = numpy_generator(seed, "noise estimate").permutation(len(true))
+    told_first = order[np.argsort(true[order] == UNKNOWN, kind="stable")]
+    return np.sort(told_first[:MOST])
+
+
+def _folds(label: Ints, group: Ints, seed: int) -> list[NDArray[np.bool_]]:
+    count = min(_FOLDS, len(np.unique(group)), int(np.bincount(label).max()))
+    return [fold for fold in k_folds(label, group, count, seed) if fold.any()]
+
+
+def _first(work: _Work) -> _First:
+    """Return the fits to what heads say that learn through even noise of a rate that nobody told."""
+    guess = symmetric_transition(_FIRST_RATE, work.classes)
+    logits, _ = _out_of_sample(work, guess)
+    evidence = Evidence(logits, work.given, work.true)
+    starts = [guess, symmetric_transition(_FIRST_RATE / 6, work.classes)]
+    return _First(transition.fit(evidence, transition.STRUCTURES, starts), evidence)
+
+
+def _mean_transition(first: _First, classes: int) -> Floats:
+    """Return T, (K, K), the mean over the structures."""
+    matrices = [transition.transition_of(fit, classes) for fit in first.fits]
+    return np.asarray(np.average(matrices, axis=0, weights=transition.weights(first.fits)))
+
+
+def _out_of_sample(work: _Work, matrix: Floats) -> tuple[Floats, list[Head]]:
+    """Return logits (n, K) by heads that have not learnt from the sample's fold, and the heads."""
+    logits = np.zeros((len(work.given), work.classes))
+    heads = []
+    for fold in work.folds:
+        rest = np.ones(len(work.given), dtype=bool)
+        rest[fold] = False
+        ridge = _PRECISION / int(rest.sum())
+        head = fit_head(work.mapped[rest], work.given[rest], work.true[rest], matrix, ridge)
+        logits[fold] = head.logits(work.mapped[fold])
+        heads.append(head)
+    return logits, heads
+
+
+def _everywhere(
+    features: Floats, space: FeatureSpace, chosen: Ints, of_chosen: Floats, heads: Sequence[Head]
+) -> Floats:
+    """Return logits of all samples: of those that T was not estimated from, the mean over the heads."""
+    logits = np.zeros((len(features), of_chosen.shape[1]))
+    for start in range(0, len(features), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        mapped = space.map(features[block])
+        logits[block] = np.mean([head.logits(mapped) for head in heads], axis=0)
+    logits[chosen] = of_chosen
+    return logits
+
+
+def _told(evidence: Evidence, matrix: Floats, first: _First, present: Ints, classes: int, seed: int) -> NoiseEstimate:
+    """Return the estimate in the data set's own classes; one that no sample has is taken for always given rightly."""
+    by_features = transition.calibrate(evidence, matrix)
+    known = _truth(by_features, evidence, matrix)
+    posterior, truth = np.zeros((2, len(evidence.given), classes))
+    posterior[:, present], truth[:, present] = by_features, known
+    whole = np.eye(classes)
+    whole[np.ix_(present, present)] = matrix
+    overall, by_true, by_given = _rates(_shares_wrong(known, evidence), _drawn(first, seed))
+    places = {int(index): place for place, index in enumerate(present)}
+    best = first.fits[int(np.argmax(transition.weights(first.fits)))]
+    return NoiseEstimate(
+        transition=whole,
+        posterior=posterior,
+        truth=truth,
+        rate=overall,
+        by_true_class=[by_true[places[index]] if index in places else None for index in range(classes)],
+        by_given_class=[by_given[places[index]] if index in places else None for index in range(classes)],
+        structure=best.structure.words,
+        used=len(first.evidence.given),
+        told=int((evidence.true != UNKNOWN).sum()),
+    )
+
+
+def _truth(posterior: Floats, evidence: Evidence, matrix: Floats) -> Floats:
+    """Return the posterior of the true class given features, label and what an expert told, (N, K)."""
+    known, labelled = evidence.true != UNKNOWN, evidence.given != UNKNOWN
+    found = posterior.copy()
+    found[labelled] = posterior_of_truth(posterior[labelled], evidence.given[labelled], matrix)
+    found[known] = np.eye(posterior.shape[1])[evidence.true[known]]
+    return found
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """Shares of wrong labels: of all, by true class (K,) as first given, by class as they stand (K,); nan of none."""
+
+    overall: float
+    by_true: Floats
+    by_given: Floats
+
+
+def _shares_wrong(truth: Floats, evidence: Evidence) -> _Wrong:
+    """Return the shares expected of a posterior of the truth, (N, K)."""
+    now = np.where(evidence.true == UNKNOWN, evidence.given, evidence.true)
+    wrong = 1 - truth[np.arange(len(now)), now]
+    labelled = evidence.given != UNKNOWN
+    sizes = truth[labelled].sum(axis=0)
+    kept = np.bincount(
+        evidence.given[labelled],
+        weights=truth[labelled, evidence.given[labelled]],
+        minlength=truth.shape[1],
+    )
+    counts = np.bincount(now, minlength=truth.shape[1])
+    by_given = np.bincount(now, weights=wrong, minlength=truth.shape[1])
+    return _Wrong(
+        float(wrong.mean()),
+        np.where(sizes > 0, 1 - kept / np.where(sizes > 0, sizes, 1), np.nan),
+        np.where(counts > 0, by_given / np.maximum(counts, 1), np.nan),
+    )
+
+
+def _drawn(first: _First, seed: int) -> list[_Wrong]:
+    """Return the shares under draws of T, of the logits' calibration, and of each sample's true class."""
+    generator = numpy_generator(seed, "draws of the transition matrix")
+    classes = first.evidence.logits.shape[1]
+    found = []
+    for drawn in transition.draws(first.fits, classes, _DRAWS, generator):
+        posterior = transition.posterior_of(drawn, first.evidence.logits)
+        truth = _truth(posterior, first.evidence, transition.transition_of(drawn, classes))
+        cumulated = truth.cumsum(axis=1)
+        beyond = generator.random(len(truth))[:, None] * cumulated[:, -1:]
+        found.append(_shares_wrong(np.eye(classes)[(cumulated < beyond).sum(axis=1)], first.evidence))
+    return found
+
+
+def _rates(value: _Wrong, drawn: list[_Wrong]) -> tuple[Rate, list[Rate | None], list[Rate | None]]:
+    overall = _rate(value.overall, np.array([one.overall for one in drawn]), _ASTRAY)
+    by_true, by_given = np.array([one.by_true for one in drawn]), np.array([one.by_given for one in drawn])
+    return overall, _by_class(value.by_true, by_true), _by_class(value.by_given, by_given)
+
+
+def _by_class(values: Floats, drawn: Floats) -> list[Rate | None]:
+    known = np.isfinite(values) & np.isfinite(drawn).any(axis=0)
+    return [
+        _rate(float(value), column[np.isfinite(column)], _ASTRAY_BY_CLASS) if there else None
+        for value, column, there in zip(values, drawn.T, known, strict=True)
+    ]
+
+
+def _rate(value: float, drawn: Floats, astray: float) -> Rate:
+    """Return a rate with its interval: the draws' own width, and what the model is off by."""
+    low, high = np.quantile(drawn, [0.025, 0.975]) - drawn.mean()
+    reach = 1.96 * astray
+    return Rate(value, max(0.0, value - float(np.hypot(low, reach))), min(1.0, value + float(np.hypot(high, reach))))
