@@ -68,4 +68,5 @@ def read_teaching(recipe: Recipe, trained: Trained, labels: pl.DataFrame, target
     features = trained.inputs.features if isinstance(trained.inputs, FeatureInputs) else None
     examples = Examples(trained.inputs, train, index[train], val, index[val], len(dataset.classes))
     units = group_numbers(dataset.samples[train.numpy()])
-    return Teaching(recipe.options, spec, examples, units, features, start)
+    relabelled = labels["relabelled"].to_numpy()[train.numpy()]
+    return Teaching(recipe.options, spec, examples, units, relabelled, features, start)

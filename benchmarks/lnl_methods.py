@@ -48,6 +48,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "gradients": "clean-pass",
     },
     "coteaching-vog, not told": {"method": "coteaching-vog"},
+    "class-aware": {"method": "class-aware"},
     "cross-entropy, logit-adjusted": {"method": "cross-entropy", "logit_adjustment": 1.0},
     "coteaching-vog, told, logit-adjusted": {
         "method": "coteaching-vog",
@@ -72,7 +73,7 @@ def run(data: Path, out: Path, noise: str, method: str, seed: int, options: dict
     lnl = place(out, noise, str(seed), method, "lnl")
     train_lnl(session, TrainLnlConfig(**{**options, **told, "seed": seed}), data, noisy, lnl)
     found = place(out, noise, str(seed), method, "eval")
-    evaluate(session, EvaluateConfig(bootstrap=0), data, lnl, found, truth=noisy)
+    evaluate(session, EvaluateConfig(bootstrap=0, figures=False), data, found, checkpoint=lnl, truth=noisy)
 
 
 def figures(out: Path, noise: str, method: str, seed: int) -> list[float | None] | None:

@@ -14,7 +14,10 @@ class History(dy.Schema):
     learning_rate = dy.Float64(min=0)
     forget_rate = dy.Float64(min=0, max=1, description="share of each batch left out")
     noise_rate_estimate = dy.Float64(
-        nullable=True, min=0, max=1, description="by mixtures on the loss; null if not made"
+        nullable=True,
+        min=0,
+        max=1,
+        description="null before the noise is estimated, or where it is not",
     )
     train_loss = dy.Float64(description="what was lowered: mean over the samples learnt from, in nats")
     val_loss = dy.Float64(nullable=True, min=0, description="null if there is no validation split")

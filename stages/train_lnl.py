@@ -1,7 +1,9 @@
 """Phase 1: learn with noisy labels, and judge which labels are right (Khanal et al. 2024, section 2.1).
 
-The signals come from the training pass itself; a sample is judged clean where network 1 picked it in the last epoch.
-Methods that learn from every sample (cross-entropy and the robust losses) make no judgement.
+The signals come from the training pass itself; a sample is judged clean where network 1 picked it in the last epoch,
+or, by the class-aware method, where its label is right by the estimated noise. Methods that learn from every sample
+(cross-entropy and the robust losses) make no judgement. Those that judge are watched: a class whose labels are left
+out far beyond what the estimate holds to be wrong is named.
 """
 
 from __future__ import annotations
@@ -20,13 +22,18 @@ from schemas.checkpoint import NetworkSpec
 from schemas.errors import listing
 from stages.report import Array, Report, Store, in_memory
 from stages.training import device as devices
+from stages.training.class_aware import ClassAware
 from stages.training.fit import Examples, FitPlan, Fitted, fit
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
-from stages.training.recipe import PICKING, Method, MethodOptions, rule, start
+from stages.training.noise_watch import LabelEvidence
+from stages.training.picking import Picker
+from stages.training.recipe import JUDGING, MethodOptions, rule, start
 from stages.training.signals import EpochSignals
 from stages.training.state import Row
 
 _SURE_EPOCHS = 5  # the last epochs whose picks say how surely a sample was judged clean
+_STARVED = 0.5
+"""Of the share that is right at the least, by the estimate: a class that keeps less than this of it starves."""
 
 
 class TrainLnlConfig(MethodOptions):
@@ -62,7 +69,8 @@ class TrainLnlInputs:
     Attributes:
         sample_ids: (N,) ids of the training samples.
         rows: (N,) their rows in the data set.
-        labels: (N,) their given classes.
+        labels: (N,) their classes as they stand.
+        known: what is known of the labels: as first given, and by an expert.
         val_rows: (V,) rows of the validation split.
         val_labels: (V,) their labels.
         classes: names in order.
@@ -75,6 +83,7 @@ class TrainLnlInputs:
     sample_ids: list[str]
     rows: Tensor
     labels: Tensor
+    known: LabelEvidence
     val_rows: Tensor
     val_labels: Tensor
     classes: tuple[str, ...]
@@ -91,6 +100,7 @@ class TrainLnlOutputs:
     Attributes:
         networks: one or two, as trained.
         clean: columns of the clean table.
+        noise: what the noise is estimated to be, as `noise_watch.summary` gives it; None where nothing was estimated.
         signals: the signals table in parts, one an epoch and network, unchecked; may be gone through again.
         history: a row an epoch.
         tail: the last epochs' weights by epoch.
@@ -100,6 +110,7 @@ class TrainLnlOutputs:
 
     networks: list[nn.Module]
     clean: dict[str, Any]
+    noise: dict[str, Any] | None
     signals: SignalTables
     history: list[Row]
     tail: Mapping[int, Mapping[str, Array]]
@@ -116,6 +127,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
     """
     device = devices.choose(config.device)
     networks = [_network(inputs, config.seed, number) for number in range(1, config.networks + 1)]
+    learning = rule(config, inputs.known, len(inputs.classes))
     if config.method == "scratch":
         fitted = Fitted([], [], -1)
     else:
@@ -127,13 +139,13 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
             inputs.val_labels,
             len(inputs.classes),
         )
-        learning = rule(config, len(inputs.rows), len(inputs.classes))
         fitted = fit(networks, examples, learning, FitPlan.of(config, device), report, store)
-    clean = _clean(config.method, inputs.sample_ids, fitted.signals)
+    clean = _clean(learning.picker, inputs.sample_ids, fitted.signals, config.method in JUDGING)
+    noise = learning.picker.facts().get("noise") or None
     last: Row = fitted.history[-1] if fitted.history else {}
-    judges = config.method in PICKING
+    judges = config.method in JUDGING
     if judges:
-        _warn_of_vanished_classes(last["kept_share_by_class"], inputs.classes, report)
+        _warn_of_starved_classes(last["kept_share_by_class"], noise, inputs.classes, report)
     facts = {
         "method": config.method,
         "samples": len(inputs.sample_ids),
@@ -142,11 +154,12 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
         "val_macro_f1": last.get("val_macro_f1"),
         "val_balanced_accuracy": last.get("val_balanced_accuracy"),
         "estimated_noise_rate": last.get("noise_rate_estimate"),
+        "noise": None if noise is None else _named(noise, inputs.classes),
         "judged_clean": sum(clean["judged_clean"]) if judges else None,
         "kept_share_by_class": dict(zip(inputs.classes, last["kept_share_by_class"], strict=True)) if judges else None,
     }
     signals = SignalTables(inputs.sample_ids, fitted.signals)
-    return TrainLnlOutputs(networks, clean, signals, fitted.history, fitted.tail, devices.name(device), facts)
+    return TrainLnlOutputs(networks, clean, noise, signals, fitted.history, fitted.tail, devices.name(device), facts)
 
 
 def _network(inputs: TrainLnlInputs, seed: int, number: int) -> nn.Module:
@@ -161,9 +174,12 @@ def _inputs(config: TrainLnlConfig, inputs: TrainLnlInputs, device: torch.device
     return ImageInputs(inputs.images, inputs.spec, device, config.augmentation)
 
 
-def _clean(method: Method, sample_ids: list[str], signals: list[dict[str, Array]]) -> dict[str, Any]:
+def _clean(picker: Picker, sample_ids: list[str], signals: list[dict[str, Array]], judges: bool) -> dict[str, Any]:
     """Return the judgement of each sample; none where the method makes none."""
-    if method not in PICKING:
+    judged = picker.judged if isinstance(picker, ClassAware) else None
+    if judged is not None:
+        return {"sample_id": sample_ids, "judged_clean": judged[0].tolist(), "certainty": judged[1].tolist()}
+    if not judges:
         unknown = [None] * len(sample_ids)
         return {"sample_id": sample_ids, "judged_clean": unknown, "certainty": unknown}
     kept = [in_memory(epoch["kept"]) for epoch in signals[-_SURE_EPOCHS:]]  # (M, N) each
@@ -171,12 +187,29 @@ def _clean(method: Method, sample_ids: list[str], signals: list[dict[str, Array]
     return {"sample_id": sample_ids, "judged_clean": kept[-1][0].tolist(), "certainty": certainty.tolist()}
 
 
-def _warn_of_vanished_classes(shares: list[float | None], classes: tuple[str, ...], report: Report) -> None:
-    vanished = [name for name, share in zip(classes, shares, strict=True) if share == 0]
-    if vanished:
+def _named(noise: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the estimate with its rates by name of the class, without the matrix, which has a file of its own."""
+    by_class = ("by_true_class", "by_given_class")
+    told = {name: value for name, value in noise.items() if name != "transition"}
+    return told | {key: dict(zip(classes, noise[key], strict=True)) for key in by_class}
+
+
+def _warn_of_starved_classes(
+    shares: list[float | None], noise: dict[str, Any] | None, classes: tuple[str, ...], report: Report
+) -> None:
+    """Name the classes of whose labels far fewer were judged clean than are right, at the least, by the estimate."""
+    starved = []
+    for index, (name, share) in enumerate(zip(classes, shares, strict=True)):
+        wrong = None if noise is None else noise["by_given_class"][index]
+        right = None if wrong is None else (1 - wrong["high"], 1 - wrong["low"])
+        if share is None or (share > 0 and (right is None or share >= _STARVED * right[0])):
+            continue
+        held = "" if right is None else f", and {right[0]:.0%} to {right[1]:.0%} are held to be right"
+        starved.append(f"{name} ({share:.0%} of its labels were judged clean{held})")
+    if starved:
         report.warn(
-            f"no sample of {listing(vanished)} was judged clean in the last epoch: the class is treated as noise; "
-            "look at it first (select --pool noisy), or use a lower --forget-rate"
+            f"starved in the last epoch: {listing(starved)}; it is treated as noise. Use --method class-aware, which "
+            "keeps a floor of each class, or look at it first (select --pool noisy)"
         )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import torch
 
-from alrctl import checkpoints, features, manifest, weights
+from alrctl import checkpoints, features, first_labels, manifest, noise_files, weights
 from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
+from alrctl.console import cell
 from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.matrices import ALL
 from alrctl.options import as_command
 from alrctl.parameters import Data, Labels, Out
 from alrctl.resume import DiskStore
@@ -19,9 +24,14 @@ from schemas.checkpoint import CheckpointMetadata, FirstWeights, NetworkSpec
 from schemas.clean import CLEAN
 from schemas.history import HISTORY
 from schemas.labels import LABELS
+from schemas.ledger import LEDGER
 from schemas.signals import SIGNALS
 from stages import train_lnl as stage
+from stages.methods.samples import group_numbers
+from stages.methods.transition import UNKNOWN
 from stages.training.backbones import IMAGENET_MEAN, IMAGENET_STD, feature_width
+from stages.training.noise_watch import LabelEvidence
+from stages.training.recipe import JUDGING
 
 EXAMPLE = "alrctl train-lnl work/data --labels work/noisy --method coteaching-vog -o work/lnl"
 
@@ -31,6 +41,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
     job = Job(session, "train-lnl", out, config)
     samples, classes, pack = need_data(job, data)
     labels_path = job.need("labels", labels, LABELS.file_name)
+    ledger = job.want("ledger", labels_path, LEDGER.file_name) if config.method in JUDGING else None
     weights_path = weights.locate(config.weights, config.backbone)
     if weights_path is not None:
         job.need_raw("weights", weights_path)
@@ -42,7 +53,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         assert pack is not None
         spec = _spec(config, read_images(pack, dataset).shape[1])
         backbone = _backbone(config, spec, target)
-        inputs = _inputs(config, dataset, labels_path, pack, spec, backbone, target)
+        inputs = _inputs(config, dataset, _Labels(labels_path, ledger), pack, spec, backbone, target)
         frozen = backbone if config.train == "head" else {}
         metadata = CheckpointMetadata(
             stage="train-lnl",
@@ -59,12 +70,22 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
         target.table(CLEAN.make(outputs.clean), CLEAN)
+        if outputs.noise is not None:
+            noise_files.write(target, outputs.noise, inputs.labels.numpy(), dataset.classes.names)
         target.tables(outputs.signals, SIGNALS)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
-    return tell(session, job.run(work, tracked=True), by_class("share judged clean", "kept_share_by_class"))
+    return tell(session, job.run(work, tracked=True), _story)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The labels, and the ledger that tells what they were before an expert looked."""
+
+    path: Path
+    ledger: Path | None
 
 
 def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
@@ -98,32 +119,64 @@ def _backbone(config: stage.TrainLnlConfig, spec: NetworkSpec, target: Target) -
 def _inputs(
     config: stage.TrainLnlConfig,
     dataset: DataSet,
-    labels: Path,
+    labels: _Labels,
     pack: Path,
     spec: NetworkSpec,
     backbone: dict[str, torch.Tensor],
     target: Target,
 ) -> stage.TrainLnlInputs:
-    table = read_labels(labels, dataset)
+    table = read_labels(labels.path, dataset)
     index = torch.from_numpy(table["index"].to_numpy().copy())
     train, val = torch.from_numpy(dataset.rows("train")), torch.from_numpy(dataset.rows("val"))
     frozen = config.train == "head"
     if frozen and config.weights == "none":
         target.report.warn("the backbone is frozen and has no trained weights: its features are random; give --weights")
+    found = (
+        features.features(spec, backbone, pack, dataset, config.device, config.precision, target.report)
+        if frozen
+        else None
+    )
     return stage.TrainLnlInputs(
         sample_ids=dataset.samples["sample_id"][train.numpy()].to_list(),
         rows=train,
         labels=index[train],
+        known=_known(table, labels.ledger, dataset, None if found is None else found[train]),
         val_rows=val,
         val_labels=index[val],
         classes=dataset.classes.names,
         images=None if frozen else read_images(pack, dataset),
-        features=features.features(spec, backbone, pack, dataset, config.device, config.precision, target.report)
-        if frozen
-        else None,
+        features=found,
         spec=spec,
         backbone_weights=backbone,
     )
+
+
+def _known(table: pl.DataFrame, ledger: Path | None, dataset: DataSet, found: torch.Tensor | None) -> LabelEvidence:
+    """Return what is known of the train split's labels; of one that an expert gave, what stood before by the ledger."""
+    rows = dataset.rows("train")
+    first = first_labels.read(table, ledger, dataset)[rows]
+    now = table[rows]
+    given = np.where(first["relabelled"].to_numpy(), UNKNOWN, first["index"].to_numpy())
+    true = np.where(now["relabelled"].to_numpy(), now["index"].to_numpy(), UNKNOWN)
+    return LabelEvidence(given, true, group_numbers(dataset.samples[rows]), found)
+
+
+def _story(session: Session, summary: Summary) -> None:
+    """Show by class what was judged clean, beside the labels held to be wrong where that was estimated."""
+    noise, kept = summary["noise"], summary["kept_share_by_class"]
+    if noise is None:
+        by_class("share judged clean", "kept_share_by_class")(session, summary)
+        return
+    rows = [[name, *_rate(rate), cell(kept[name])] for name, rate in noise["by_given_class"].items()]
+    rows.append([ALL, *_rate(noise["rate"]), ""])
+    session.voice.table(
+        "labels held to be wrong, by given class", ["class", "share", "95 % interval", "share judged clean"], rows
+    )
+    session.voice.say(f"the noise, by estimate: {noise['structure']}")
+
+
+def _rate(rate: dict[str, float] | None) -> list[str]:
+    return ["-", "-"] if rate is None else [cell(rate["value"]), f"{rate['low']:.3f} to {rate['high']:.3f}"]
 
 
 COMMAND = as_command(train_lnl, stage.TrainLnlConfig, tracked=True)

@@ -293,7 +293,8 @@ def _step(
             picker.observe(index, places, penultimate.float().cpu(), posterior, given, len(run.examples.rows))
 
     def learn(index: int) -> tuple[float, int]:
-        chosen = picks[len(picks) - 1 - index].to(plan.device)
+        picked = picks[len(picks) - 1 - index]
+        chosen = (torch.arange(len(places)) if picker.learns_from_all else picked).to(plan.device)
         mean = run.balance.mean(objectives[index][chosen], labels[chosen])
         state.optimizers[index].zero_grad(set_to_none=True)
         mean.backward()  # type: ignore[no-untyped-call]

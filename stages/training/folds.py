@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError
 from stages.methods.splitting import k_folds
+from stages.methods.transition import UNKNOWN
 from stages.report import Report, Store
 from stages.training.fit import Examples, FitPlan, fit
+from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Opinions
 from stages.training.recipe import MethodOptions, rule, start
 
@@ -31,6 +33,7 @@ class Teaching:
         spec: how networks are built.
         examples: all that may be learnt from, and how batches are made.
         units: (N,) unit (group) of each, never torn apart.
+        relabelled: (N,) whether an expert gave the label.
         features: (all, D) of the frozen backbone; None where images are learnt from.
         backbone_weights: tensors that the backbone starts from.
     """
@@ -39,6 +42,7 @@ class Teaching:
     spec: NetworkSpec
     examples: Examples
     units: NDArray[np.int64]
+    relabelled: NDArray[np.bool_]
     features: Tensor | None
     backbone_weights: Mapping[str, Tensor]
 
@@ -88,7 +92,10 @@ def _taught(teaching: Teaching, places: Tensor, device: torch.device, report: Re
         start(teaching.spec, everything.classes, options.seed, number, features, teaching.backbone_weights)
         for number in range(1, options.networks + 1)
     ]
-    learning = rule(options, len(places), everything.classes)
+    label = examples.labels.numpy()
+    told = np.where(teaching.relabelled[places.numpy()], label, UNKNOWN)
+    known = LabelEvidence(np.where(told == UNKNOWN, label, UNKNOWN), told, teaching.units[places.numpy()], features)
+    learning = rule(options, known, everything.classes)
     fit(networks, examples, learning, FitPlan.of(options, device), report, store)
     return networks
 

@@ -24,7 +24,7 @@ class Objective(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Return what must be kept for a run that goes on later."""
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], /) -> None:
         """Take up what was kept."""
 
 

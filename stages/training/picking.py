@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stages.methods import coteaching
-from stages.methods.noise_rate import noise_rate
 from stages.methods.variance_of_gradients import residuals
+from stages.training.noise_watch import NoiseWatch
 from stages.training.signals import EpochSignals, GradientWindow
-
-_EARLY = 3
-"""Epochs whose losses the noise rate is estimated from."""
-
 
 Gradients = Literal["training-pass", "clean-pass", "none"]
 
@@ -25,11 +19,16 @@ Gradients = Literal["training-pass", "clean-pass", "none"]
 class Picker(Protocol):
     """Picks within batches, and may learn from each epoch how to."""
 
-    noise_rate_estimate: float | None
     forget_rate: float
     """Share of each batch left out in the epoch that was begun last."""
     observes: Gradients
     """Where it sees gradients from: each training batch as it comes, a clean pass at the epoch's end, or nowhere."""
+    learns_from_all: bool
+    """Whether the network learns from what was not picked, too."""
+
+    @property
+    def noise_rate_estimate(self) -> float | None:
+        """The overall share of wrong labels; None where it is not estimated (yet)."""
 
     def begin(self, epoch: int) -> None:
         """Make ready for an epoch."""
@@ -48,7 +47,7 @@ class Picker(Protocol):
     def facts(self) -> dict[str, Any]:
         """Return what must be kept for a run that goes on later."""
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
+    def restore(self, facts: dict[str, Any], window: GradientWindow, /) -> None:
         """Take up what was kept."""
 
 
@@ -58,6 +57,7 @@ class PickAll:
     noise_rate_estimate: float | None = None
     forget_rate: float = 0.0
     observes: Gradients = "none"
+    learns_from_all = False
 
     def begin(self, epoch: int) -> None:
         """Nothing to make ready."""
@@ -87,15 +87,14 @@ class SmallLossOptions:
     """Options of the small-loss picker.
 
     Attributes:
-        noise_rate: the forget rate aimed at; None to estimate it from the losses.
+        noise_rate: the forget rate aimed at; None for the noise's rate as it is estimated.
         num_gradual: epochs over which it rises.
         exponent: c of the paper.
         mix_ratio: share of the picks made by variance of gradients; 0 for co-teaching alone.
         all_classes: gradients of all classes' rows, not of the given class's alone.
         window: precision in which the features of the last epochs are kept.
+        look_after: epochs after which network 1's features show the noise: soon, before labels are learnt by heart.
         gradients: from the augmented training pass itself, or from a clean pass at each epoch's end.
-        classes: K.
-        seed: of the mixtures.
     """
 
     noise_rate: float | None
@@ -103,8 +102,7 @@ class SmallLossOptions:
     exponent: float
     mix_ratio: float
     all_classes: bool
-    classes: int
-    seed: int
+    look_after: int
     gradients: Literal["training-pass", "clean-pass"] = "training-pass"
     window: torch.dtype = torch.float16
 
@@ -112,24 +110,35 @@ class SmallLossOptions:
 class PickSmallLoss:
     """Co-teaching, and its mix with variance of gradients.
 
-    Where no noise rate is given it is the median of the mixtures' estimates over the first epochs, when a sample has
-    hardly been seen; later, memorised labels lower the estimate.
+    The noise is estimated from a frozen backbone's features before the first epoch, or from network 1's own after the
+    first epochs, when a sample has hardly been seen; where no rate is given, its rate is the forget rate.
     """
 
-    def __init__(self, options: SmallLossOptions) -> None:
+    learns_from_all = False
+
+    def __init__(self, options: SmallLossOptions, watch: NoiseWatch) -> None:
+        """Take the options, and what makes the estimate."""
         self.options = options
-        self.noise_rate_estimate: float | None = None
+        self.watch = watch
         self.forget_rate = 0.0
-        self.observes: Gradients = options.gradients if options.mix_ratio > 0 else "none"
-        self._estimates: list[float] = []
+        self.observes: Gradients = "none"
         self._epoch = 0
         self._window = GradientWindow()
         self._variance: dict[int, Tensor] = {}
         self._gradients: dict[str, Tensor] = {}
 
+    @property
+    def noise_rate_estimate(self) -> float | None:
+        """The overall rate; None before it is estimated."""
+        return self.watch.rate
+
     def begin(self, epoch: int) -> None:
         """Set R(e), and take the variance of gradients of the epochs before."""
         self._epoch = epoch
+        if self.watch.known.features is not None:
+            self.watch.estimate()
+        mixes, looks = self.options.mix_ratio > 0, self._looks_at_features
+        self.observes = self.options.gradients if mixes or looks else "none"
         given = self.options.noise_rate
         rate = given if given is not None else (self.noise_rate_estimate or 0.0)
         self.forget_rate = coteaching.forget_rate(epoch, rate, self.options.num_gradual, self.options.exponent)
@@ -150,6 +159,10 @@ class PickSmallLoss:
         self, network: int, places: Tensor, penultimate: Tensor, posterior: Tensor, labels: Tensor, samples: int
     ) -> None:
         """Keep the batch's gradients, factored: which is K times less than the gradients."""
+        if network == 0 and self._looks_at_features:
+            self.watch.take(places, penultimate)
+        if not self.options.mix_ratio:
+            return
         residual = residuals(posterior, labels, self.options.all_classes)
         largest = torch.finfo(self.options.window).max
         features = penultimate.clamp(-largest, largest).to(self.options.window)
@@ -159,23 +172,24 @@ class PickSmallLoss:
             self._gradients[name][places] = values
 
     def end(self, epoch: int, signals: EpochSignals, labels: Tensor, window: GradientWindow) -> None:
-        """Estimate the noise rate where none is given, and take the epoch's gradients into the window."""
+        """Take the epoch's gradients into the window, and estimate the noise once the features are good enough."""
         for network, variance in self._variance.items():
             signals.variance[network] = variance
         if self._gradients:
             window.add(epoch, self._gradients)
             self._window = window
-        if self.options.noise_rate is None and epoch < _EARLY:
-            loss = signals.loss.mean(dim=0).numpy().astype(np.float64)
-            self._estimates.append(noise_rate(loss, labels.numpy(), self.options.classes, self.options.seed))
-            self.noise_rate_estimate = median(self._estimates)
+        if self._looks_at_features:
+            self.watch.estimate()
 
     def facts(self) -> dict[str, Any]:
-        """Keep the estimates."""
-        return {"estimates": self._estimates, "noise_rate": self.noise_rate_estimate}
+        """Keep the estimate's summary."""
+        return {"noise": self.watch.summary}
 
     def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
-        """Take up the estimates and the window."""
-        self._estimates = list(facts["estimates"])
-        self.noise_rate_estimate = facts["noise_rate"]
+        """Take up the estimate and the window."""
+        self.watch.summary = facts["noise"]
         self._window = window
+
+    @property
+    def _looks_at_features(self) -> bool:
+        return self.watch.waits_for_features and self._epoch >= self.options.look_after - 1

@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from stages.methods import losses
+from stages.training.class_aware import ClassAware, ClassAwareOptions
 from stages.training.fit import Rule
 from stages.training.network import Network, build_network, fit_standardisation, load_weights
+from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickSmallLoss, SmallLossOptions
 
-Method = Literal["cross-entropy", "coteaching", "coteaching-vog", "sce", "gce", "elr", "scratch"]
+Method = Literal["cross-entropy", "coteaching", "coteaching-vog", "class-aware", "sce", "gce", "elr", "scratch"]
 _ALIASES = {
     "ce": "cross-entropy",
     "co-teaching": "coteaching",
@@ -33,6 +35,16 @@ _ALIASES = {
 }
 PICKING = ("coteaching", "coteaching-vog")
 """Methods of two networks that pick for each other, and so judge the labels."""
+JUDGING = (*PICKING, "class-aware")
+"""Methods that judge labels."""
+CLEAN_FLOOR = 0.82
+"""Share of those expected to be right that each class keeps: see docs/experiments.md."""
+TWICE = (
+    "{} evens out the classes by the shares that it estimates (--balance); "
+    "--logit-adjustment and --class-weights go by the noisy labels"
+)
+_EARLY = 3
+"""Epochs after which co-teaching's features show the noise."""
 
 
 class MethodOptions(TrainingOptions):
@@ -40,7 +52,7 @@ class MethodOptions(TrainingOptions):
 
     method: Method = Field("coteaching-vog", description="how to learn from noisy labels; scratch: not at all")
     forget_rate: float | Literal["auto"] = Field(
-        "auto", description="share of a batch left out at the end; auto: estimated from the losses"
+        "auto", description="share of a batch left out at the end; auto: the noise rate as it is estimated"
     )
     num_gradual: int = Field(10, ge=1, description="epochs over which the forget rate rises")
     exponent: float = Field(1.0, gt=0, description="c: the forget rate rises to its c-th power")
@@ -48,6 +60,18 @@ class MethodOptions(TrainingOptions):
     all_activations: bool = Field(False, description="variance of the gradients of all classes' rows")
     gradients: Literal["training-pass", "clean-pass"] = Field(
         "training-pass", description="where they come from: free of cost, or from one more pass without augmentation"
+    )
+    warm_up: int = Field(
+        10, ge=1, description="for class-aware, where the backbone learns too: epochs before noise is estimated"
+    )
+    clean_floor: float = Field(
+        CLEAN_FLOOR,
+        ge=0,
+        le=1,
+        description="for class-aware: each class keeps this share of the labels expected to be right",
+    )
+    balance: float = Field(
+        1.0, ge=0, description="for class-aware: tau of the logit adjustment by the class shares that it estimates"
     )
     sce_alpha: float = Field(0.1, ge=0, description="weight of cross-entropy in sce")
     sce_beta: float = Field(1.0, ge=0, description="weight of reverse cross-entropy in sce")
@@ -69,6 +93,12 @@ class MethodOptions(TrainingOptions):
         if isinstance(value, float) and not 0 <= value < 1:
             raise ValueError("must be auto, or a share from 0 to below 1")
         return value
+
+    @model_validator(mode="after")
+    def _one_adjustment(self) -> MethodOptions:
+        if self.method == "class-aware" and (self.logit_adjustment or self.class_weights != "none"):
+            raise ValueError(TWICE.format("class-aware"))
+        return self
 
     @property
     def networks(self) -> int:
@@ -102,9 +132,10 @@ def start(
     return network
 
 
-def rule(config: MethodOptions, samples: int, classes: int) -> Rule:
-    """Return how the method learns."""
+def rule(config: MethodOptions, known: LabelEvidence, classes: int) -> Rule:
+    """Return how the method learns, from what is known of N samples' labels and their K classes."""
     plain = Rule.plain()
+    samples = len(known.given)
     if config.method == "sce":
         loss = partial(losses.symmetric_cross_entropy, alpha=config.sce_alpha, beta=config.sce_beta)
         return Rule(plain.picker, Memoryless(loss))
@@ -112,12 +143,22 @@ def rule(config: MethodOptions, samples: int, classes: int) -> Rule:
         return Rule(plain.picker, Memoryless(partial(losses.generalised_cross_entropy, q=config.gce_q)))
     if config.method == "elr":
         return Rule(plain.picker, EarlyLearning(samples, classes, config.elr_lambda, config.elr_momentum))
+    watch = NoiseWatch(known, classes, config.seed)
     if config.method in PICKING:
-        return Rule(PickSmallLoss(small_loss_options(config, classes)), plain.objective)
+        return Rule(PickSmallLoss(small_loss_options(config), watch), plain.objective)
+    if config.method == "class-aware":
+        warm_up = min(config.warm_up, _half(config))
+        both = ClassAware(ClassAwareOptions(warm_up, config.clean_floor, config.balance), watch)
+        return Rule(both, both)
     return plain
 
 
-def small_loss_options(config: MethodOptions, classes: int) -> SmallLossOptions:
+def _half(config: MethodOptions) -> int:
+    """Return half the epochs, the most that may pass before the noise is estimated; at least one."""
+    return max(1, config.epochs // 2)
+
+
+def small_loss_options(config: MethodOptions) -> SmallLossOptions:
     """Return how the co-teaching methods pick."""
     return SmallLossOptions(
         noise_rate=None if isinstance(config.forget_rate, str) else config.forget_rate,
@@ -125,7 +166,6 @@ def small_loss_options(config: MethodOptions, classes: int) -> SmallLossOptions:
         exponent=config.exponent,
         mix_ratio=config.mix_ratio if config.method == "coteaching-vog" else 0.0,
         all_classes=config.all_activations,
-        classes=classes,
-        seed=config.seed,
+        look_after=min(_EARLY, _half(config)),
         gradients=config.gradients,
     )

@@ -7,16 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from alrctl import resume
 from alrctl.resume import DiskStore, SavedArray
 from schemas.errors import UsageError
+from stages.methods.transition import UNKNOWN
 from stages.report import SilentReport, Unfinished, in_memory
 from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.inputs import FeatureInputs
 from stages.training.network import Head
+from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import Memoryless
 from stages.training.picking import PickSmallLoss, SmallLossOptions
 
@@ -202,7 +205,9 @@ def test_training_gives_the_same_whether_large_parts_lie_in_memory_or_on_disk(
         rows, labels = torch.arange(40), torch.arange(40) % 3
         features = FeatureInputs(torch.randn(40, 5, generator=generator), torch.device("cpu"))
         examples = Examples(features, rows, labels, rows[:0], labels[:0], 3)
-        picker = PickSmallLoss(SmallLossOptions(0.3, 1, 1.0, 0.4, False, 3, 0))
+        known = LabelEvidence(labels.numpy(), np.full(40, UNKNOWN), rows.numpy(), None)
+        watch = NoiseWatch(known, 3, 0)
+        picker = PickSmallLoss(SmallLossOptions(0.3, 1, 1.0, 0.4, False, 1), watch)
         plan = FitPlan(8, 10, 0.1, 0.9, 0.0, 0, "float32", torch.device("cpu"), keep_epochs=3)
         store = DiskStore(tmp_path / str(number))
         fitted = fit(networks, examples, Rule(picker, Memoryless()), plan, SilentReport(), store)

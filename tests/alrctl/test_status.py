@@ -14,7 +14,7 @@ import yaml
 
 Alrctl = Callable[..., Any]
 TINY = {
-    "train-lnl": ("--backbone", "test_resnet", "--epochs", "2", "--num-gradual", "1"),
+    "train-lnl": ("--backbone", "test_resnet", "--epochs", "2", "--num-gradual", "1", "--forget-rate", 0.3),
     "recalibrate": ("--epochs", 1),
 }
 

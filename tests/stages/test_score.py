@@ -177,7 +177,7 @@ def teaching(method: str = "coteaching") -> Teaching:
     labels = torch.from_numpy(LABELS)
     examples = Examples(FeatureInputs(FEATURES, CPU), ROWS, labels, ROWS[:0], labels[:0], 3)
     options = MethodOptions.model_validate(tiny | {"method": method})
-    return Teaching(options, spec(), examples, np.array([0, 0, 1, 1, 2, 2]), FEATURES, {})
+    return Teaching(options, spec(), examples, np.array([0, 0, 1, 1, 2, 2]), np.zeros(6, dtype=bool), FEATURES, {})
 
 
 def test_out_of_sample_the_posterior_is_the_folds_and_the_embeddings_are_the_checkpoints() -> None:

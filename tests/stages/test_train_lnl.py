@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -14,10 +15,12 @@ from schemas.clean import CLEAN
 from schemas.errors import DataError, UsageError
 from schemas.history import HISTORY
 from schemas.signals import SIGNALS
+from stages.methods.transition import UNKNOWN
 from stages.report import NoStore, Report, SilentReport
-from stages.train_lnl import TrainLnlConfig, TrainLnlInputs, TrainLnlOutputs, run
+from stages.train_lnl import TrainLnlConfig, TrainLnlInputs, TrainLnlOutputs, _warn_of_starved_classes, run
 from stages.training.backbones import build_backbone
 from stages.training.network import Head, Network, build_network
+from stages.training.noise_watch import LabelEvidence
 
 CLASSES = ("red", "green", "blue")
 NAMES = [f"s{number}" for number in range(30)]
@@ -49,7 +52,11 @@ def inputs(**changed: Any) -> TrainLnlInputs:
         "spec": spec(),
         "backbone_weights": {},
     }
-    return TrainLnlInputs(**(usual | changed))
+    found = usual | changed
+    labels, samples = found["labels"].numpy(), len(found["labels"])
+    features = None if found["features"] is None else found["features"][found["rows"]]
+    known = LabelEvidence(labels, np.full(samples, UNKNOWN), np.arange(samples), features)
+    return TrainLnlInputs(**({"known": known} | found))
 
 
 def train(given: TrainLnlInputs | None = None, report: Report | None = None, **options: Any) -> TrainLnlOutputs:
@@ -131,7 +138,7 @@ def test_an_auto_forget_rate_ends_at_the_estimate_and_a_given_one_at_itself() ->
     auto, given_rate = train(method="coteaching").history[-1], train(method="coteaching", forget_rate=0.3).history[-1]
     assert auto["forget_rate"] == auto["noise_rate_estimate"]
     assert given_rate["forget_rate"] == 0.3
-    assert given_rate["noise_rate_estimate"] is None
+    assert given_rate["noise_rate_estimate"] == auto["noise_rate_estimate"]
 
 
 def test_a_class_that_vanished_is_warned_of(report: Report, heard: list[str]) -> None:
@@ -140,10 +147,28 @@ def test_a_class_that_vanished_is_warned_of(report: Report, heard: list[str]) ->
     labels[4] = 2  # one sample, and it looks like another class
     found = train(inputs(labels=labels), report, method="coteaching", forget_rate=0.2)
     assert found.facts["kept_share_by_class"]["blue"] == 0
-    assert heard == [
-        "no sample of blue was judged clean in the last epoch: the class is treated as noise; "
-        "look at it first (select --pool noisy), or use a lower --forget-rate"
-    ]
+    assert len(heard) == 1
+    assert heard[0].startswith("starved in the last epoch: blue (0% of its labels were judged clean, and ")
+    assert heard[0].endswith(
+        "Use --method class-aware, which keeps a floor of each class, or look at it first (select --pool noisy)"
+    )
+
+
+@pytest.mark.parametrize(("share", "starves"), [(0.0, True), (0.2, True), (0.3, False), (None, False)])
+def test_a_class_starves_that_keeps_less_than_half_of_what_is_right_at_the_least(
+    share: float | None, starves: bool, report: Report, heard: list[str]
+) -> None:
+    rate = {"value": 0.4, "low": 0.3, "high": 0.5}
+    _warn_of_starved_classes([0.9, share], {"by_given_class": [rate, rate]}, ("red", "blue"), report)
+    expected = f"blue ({share or 0:.0%} of its labels were judged clean, and 50% to 70% are held to be right)"
+    assert [expected in text for text in heard] == [True] * starves
+
+
+def test_without_an_estimate_only_a_class_that_vanished_starves(report: Report, heard: list[str]) -> None:
+    _warn_of_starved_classes([0.9, 0.01], None, ("red", "blue"), report)
+    assert heard == []
+    _warn_of_starved_classes([0.9, 0.0], {"by_given_class": [None, None]}, ("red", "blue"), report)
+    assert heard[0].startswith("starved in the last epoch: blue (0% of its labels were judged clean);")
 
 
 def test_a_class_without_samples_is_not_called_vanished(report: Report, heard: list[str]) -> None:

@@ -23,11 +23,13 @@ from schemas.errors import DataError
 from schemas.history import HISTORY
 from stages.methods import metrics
 from stages.methods.predictions import Predictions
+from stages.methods.transition import UNKNOWN
 from stages.report import NoStore, SilentReport, Unfinished, in_memory
 from stages.training.failures import DivergedError
 from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate
 from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_network
+from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker, PickSmallLoss, SmallLossOptions
@@ -85,7 +87,14 @@ def plan(**changed: Any) -> FitPlan:
 
 def small_loss(**changed: Any) -> PickSmallLoss:
     usual: dict[str, Any] = {"noise_rate": 0.3, "num_gradual": 2, "exponent": 1.0, "mix_ratio": 0.0}
-    return PickSmallLoss(SmallLossOptions(**(usual | {"all_classes": False, "classes": CLASSES, "seed": 0} | changed)))
+    options = SmallLossOptions(**(usual | {"all_classes": False, "look_after": 3} | changed))
+    return PickSmallLoss(options, watch())
+
+
+def watch(samples: int = 30) -> NoiseWatch:
+    """An estimate to be made of labels that go round, each sample its own group."""
+    given = np.arange(samples) % CLASSES
+    return NoiseWatch(LabelEvidence(given, np.full(samples, UNKNOWN), np.arange(samples), None), CLASSES, 0)
 
 
 def live_window(picker: PickSmallLoss) -> None:

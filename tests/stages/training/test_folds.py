@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError
+from stages.methods.transition import UNKNOWN
 from stages.report import Array, NoStore, SilentReport, Store, Unfinished
 from stages.training import folds
 from stages.training.fit import Examples, FitPlan, fit
 from stages.training.folds import Teaching, out_of_sample
 from stages.training.inputs import FeatureInputs
 from stages.training.network import Head
+from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Asking, Opinions, opinions
 from stages.training.recipe import MethodOptions, rule, start
 
@@ -44,7 +46,7 @@ TINY: dict[str, Any] = {"epochs": 2, "batch_size": 12, "learning_rate": 0.1, "nu
 def teach(labels: Tensor = LABELS, **options: Any) -> Teaching:
     config = MethodOptions.model_validate(TINY | options)
     examples = Examples(FeatureInputs(FEATURES, CPU), ROWS, labels, ROWS[:0], labels[:0], 3)
-    return Teaching(config, SPEC, examples, UNITS, FEATURES, {})
+    return Teaching(config, SPEC, examples, UNITS, np.zeros(len(UNITS), dtype=bool), FEATURES, {})
 
 
 def ask(networks: list[nn.Module], rows: Tensor) -> Opinions:
@@ -124,7 +126,9 @@ def test_a_fold_learns_as_phase_1_did(lessons: list[Lesson]) -> None:
     examples = replace(teaching.examples, rows=lesson.rows, labels=lesson.labels)
     plan = FitPlan.of(teaching.options, CPU)
     assert lesson.plan == plan
-    fit(by_hand, examples, rule(teaching.options, len(lesson.rows), 3), plan, SilentReport(), NoStore())
+    units = UNITS[np.isin(ROWS.numpy(), lesson.rows.numpy())]
+    evidence = LabelEvidence(lesson.labels.numpy(), np.full(len(units), UNKNOWN), units, features)
+    fit(by_hand, examples, rule(teaching.options, evidence, 3), plan, SilentReport(), NoStore())
     out = np.flatnonzero(~np.isin(ROWS.numpy(), lesson.rows.numpy()))
     again = ask(by_hand, ROWS[torch.from_numpy(out)])
     np.testing.assert_array_equal(found.posterior[out], again.posterior)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from statistics import median
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from stages.methods import coteaching
-from stages.methods.noise_rate import noise_rate
+from stages.methods.transition import UNKNOWN
+from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.picking import PickAll, PickSmallLoss, SmallLossOptions
 from stages.training.signals import EpochSignals, GradientWindow
 
@@ -19,15 +19,15 @@ SAMPLES, CLASSES, WIDTH = 36, 3, 4
 LABELS = torch.arange(SAMPLES) % CLASSES
 
 
+def watch(samples: int = SAMPLES, classes: int = CLASSES) -> NoiseWatch:
+    """An estimate to be made of labels that go round, each sample its own group."""
+    given = np.arange(samples) % classes
+    return NoiseWatch(LabelEvidence(given, np.full(samples, UNKNOWN), np.arange(samples), None), classes, 0)
+
+
 def picker(**changed: Any) -> PickSmallLoss:
     usual: dict[str, Any] = {"noise_rate": 0.4, "num_gradual": 2, "exponent": 1.0, "mix_ratio": 0.25}
-    return PickSmallLoss(SmallLossOptions(**(usual | {"all_classes": False, "classes": CLASSES, "seed": 0} | changed)))
-
-
-def losses(epoch: int) -> Tensor:
-    """Losses (2, N) of an epoch: of how many labels they look wrong differs by epoch."""
-    generator = torch.Generator().manual_seed(epoch)
-    return torch.rand(2, SAMPLES, generator=generator) + (torch.arange(SAMPLES) < (12, 6, 18)[min(epoch, 2)]) * 9.0
+    return PickSmallLoss(SmallLossOptions(**(usual | {"all_classes": False, "look_after": 3} | changed)), watch())
 
 
 def live(one: PickSmallLoss, epochs: int, window: GradientWindow, first: int = 0) -> None:
@@ -35,7 +35,6 @@ def live(one: PickSmallLoss, epochs: int, window: GradientWindow, first: int = 0
     for epoch in range(first, epochs):
         generator = torch.Generator().manual_seed(100 + epoch)
         signals = EpochSignals.empty(2, SAMPLES)
-        signals.loss.copy_(losses(epoch))
         one.begin(epoch)
         for network in range(2) if one.observes != "none" else ():
             for places in torch.arange(SAMPLES).split(10):
@@ -114,23 +113,51 @@ def test_gradients_are_kept_factored_by_sample(all_classes: bool, columns: int) 
     assert all(bool((tensor != 0).all(dim=1).all()) for tensor in entry.values())
 
 
-def test_a_given_noise_rate_is_not_estimated() -> None:
-    one = picker()
+def test_a_given_rate_is_forgotten_whatever_the_estimate_says() -> None:
+    one = picker(num_gradual=1)
     live(one, 4, GradientWindow())
-    assert one.noise_rate_estimate is None
+    assert one.noise_rate_estimate is not None
+    one.begin(4)
+    assert one.forget_rate == 0.4 != one.noise_rate_estimate
 
 
-def test_the_noise_rate_is_the_median_of_the_first_epochs_estimates_and_then_stays() -> None:
-    one, window, estimates = picker(noise_rate=None, num_gradual=1), GradientWindow(), []
-    for epoch in range(6):
+@pytest.mark.parametrize("mix_ratio", [0.0, 0.25])
+@pytest.mark.parametrize("look_after", [1, 3])
+def test_the_noise_is_estimated_once_from_network_ones_features_and_then_stays(
+    mix_ratio: float, look_after: int
+) -> None:
+    one, window = picker(noise_rate=None, num_gradual=1, look_after=look_after, mix_ratio=mix_ratio), GradientWindow()
+    seen = []
+    for epoch in range(5):
         live(one, epoch + 1, window, first=epoch)
-        if epoch < 3:
-            loss = losses(epoch).mean(dim=0).numpy().astype(np.float64)
-            estimates.append(noise_rate(loss, LABELS.numpy(), CLASSES, 0))
-        assert one.noise_rate_estimate == median(estimates)
-    assert len(set(estimates)) == 3
-    one.begin(6)
-    assert one.forget_rate == one.noise_rate_estimate
+        seen.append(one.noise_rate_estimate)
+    assert seen[: look_after - 1] == [None] * (look_after - 1)
+    assert len(set(seen[look_after - 1 :])) == 1 and seen[-1] is not None
+    one.begin(5)
+    assert one.forget_rate == seen[-1]
+
+
+def test_network_twos_features_do_not_count() -> None:
+    found = []
+    for other in (0.0, 5.0):
+        one = picker(noise_rate=None, look_after=1)
+        one.begin(0)
+        for network in range(2):
+            features = torch.randn(SAMPLES, WIDTH, generator=torch.Generator().manual_seed(0)) + network * other
+            one.observe(network, torch.arange(SAMPLES), features, torch.rand(SAMPLES, CLASSES), LABELS, SAMPLES)
+        one.end(0, EpochSignals.empty(2, SAMPLES), LABELS, GradientWindow())
+        found.append(one.noise_rate_estimate)
+    assert found[0] == found[1] is not None
+
+
+def test_a_frozen_backbones_features_are_gone_by_before_the_first_epoch() -> None:
+    known = watch().known
+    features = torch.randn(SAMPLES, WIDTH, generator=torch.Generator().manual_seed(0))
+    one = picker(noise_rate=None, num_gradual=1, mix_ratio=0.0)
+    one.watch = NoiseWatch(replace(known, features=features), CLASSES, 0)
+    one.begin(0)
+    assert one.noise_rate_estimate is not None
+    assert one.observes == "none"
 
 
 def test_before_there_is_an_estimate_nothing_is_forgotten() -> None:

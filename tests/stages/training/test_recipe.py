@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import DataError
+from stages.methods.transition import UNKNOWN
 from stages.training.backbones import build_backbone
+from stages.training.class_aware import ClassAware
 from stages.training.network import Head, Network
+from stages.training.noise_watch import LabelEvidence
 from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.picking import PickAll, PickSmallLoss
 from stages.training.recipe import MethodOptions, rule, small_loss_options, start
@@ -26,7 +30,7 @@ SPEC = NetworkSpec(
     std=(0.25, 0.25, 0.25),
     feature_width=96,
 )
-METHODS = ["cross-entropy", "coteaching", "coteaching-vog", "sce", "gce", "elr", "scratch"]
+METHODS = ["cross-entropy", "coteaching", "coteaching-vog", "class-aware", "sce", "gce", "elr", "scratch"]
 
 
 def options(**given: Any) -> MethodOptions:
@@ -76,14 +80,22 @@ def test_a_head_starts_with_the_mean_and_deviation_of_what_it_learns_from() -> N
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_has_its_rule(method: str) -> None:
-    found = rule(options(method=method), 20, 3)
-    assert isinstance(found.picker, PickSmallLoss if method.startswith("coteaching") else PickAll)
-    assert isinstance(found.objective, EarlyLearning if method == "elr" else Memoryless)
+    found = rule(options(method=method), evidence(20), 3)
+    special = {"coteaching": PickSmallLoss, "coteaching-vog": PickSmallLoss, "class-aware": ClassAware}
+    assert isinstance(found.picker, special.get(method, PickAll))
+    learns_by = {"elr": EarlyLearning, "class-aware": ClassAware}
+    assert isinstance(found.objective, learns_by.get(method, Memoryless))
+    assert (found.picker is found.objective) == (method == "class-aware")
+
+
+def evidence(samples: int) -> LabelEvidence:
+    given = np.arange(samples) % 3
+    return LabelEvidence(given, np.full(samples, UNKNOWN), np.arange(samples), None)
 
 
 def losses_of(**given: Any) -> torch.Tensor:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5]])
-    found = rule(options(**given), 2, 3).objective.losses(0, torch.arange(2), logits, torch.tensor([1, 1]))
+    found = rule(options(**given), evidence(2), 3).objective.losses(0, torch.arange(2), logits, torch.tensor([1, 1]))
     return found.detach()
 
 
@@ -96,15 +108,30 @@ def test_the_options_of_a_loss_reach_it(method: str, changed: dict[str, float]) 
 
 
 def test_only_the_mixed_method_picks_by_variance_of_gradients() -> None:
-    assert small_loss_options(options(method="coteaching", mix_ratio=0.4), 3).mix_ratio == 0
-    assert small_loss_options(options(method="coteaching-vog", mix_ratio=0.4), 3).mix_ratio == 0.4
+    assert small_loss_options(options(method="coteaching", mix_ratio=0.4)).mix_ratio == 0
+    assert small_loss_options(options(method="coteaching-vog", mix_ratio=0.4)).mix_ratio == 0.4
 
 
 def test_the_forget_rate_is_estimated_unless_it_is_told() -> None:
-    assert small_loss_options(options(), 3).noise_rate is None
-    found = small_loss_options(options(forget_rate=0.3, num_gradual=4, exponent=2, seed=8, all_activations=True), 5)
+    assert small_loss_options(options()).noise_rate is None
+    found = small_loss_options(options(forget_rate=0.3, num_gradual=4, exponent=2, all_activations=True))
     assert (found.noise_rate, found.num_gradual, found.exponent) == (0.3, 4, 2.0)
-    assert (found.seed, found.all_classes, found.classes, found.gradients) == (8, True, 5, "training-pass")
+    assert (found.all_classes, found.gradients) == (True, "training-pass")
+
+
+@pytest.mark.parametrize(("epochs", "after", "warm_up"), [(1, 1, 1), (2, 1, 1), (5, 2, 2), (6, 3, 3), (50, 3, 10)])
+def test_the_noise_is_looked_at_no_later_than_half_way(epochs: int, after: int, warm_up: int) -> None:
+    assert small_loss_options(options(epochs=epochs)).look_after == after
+    picker = rule(options(method="class-aware", epochs=epochs), evidence(6), 3).picker
+    assert isinstance(picker, ClassAware)
+    assert picker.options.warm_up == warm_up
+
+
+@pytest.mark.parametrize("wrong", [{"logit_adjustment": 1.0}, {"class_weights": "balanced"}])
+def test_class_aware_is_not_evened_out_twice(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="evens out the classes by the shares that it estimates"):
+        options(method="class-aware", **wrong)
+    assert options(method="cross-entropy", **wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""Estimates the labels' noise once in a training, as soon as there are features to go by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from schemas.errors import NothingToDoError
+from stages.methods.noise_estimate import NoiseEstimate, Rate, estimate_noise
+from stages.methods.transition import UNKNOWN
+
+
+@dataclass(frozen=True)
+class LabelEvidence:
+    """What is known of the training samples' labels.
+
+    Attributes:
+        given: (N,) classes as first given; `UNKNOWN` where only an expert's label is left.
+        true: (N,) classes that an expert told; else `UNKNOWN`.
+        group: (N,) unit of each sample.
+        features: (N, D) of a frozen backbone; None where a network must learn some first.
+    """
+
+    given: NDArray[np.int64]
+    true: NDArray[np.int64]
+    group: NDArray[np.int64]
+    features: Tensor | None
+
+    @property
+    def now(self) -> NDArray[np.int64]:
+        """The labels as they stand, (N,)."""
+        return np.where(self.true == UNKNOWN, self.given, self.true)
+
+
+class NoiseWatch:
+    """Takes features from a network, or has them from the first, and makes the estimate."""
+
+    def __init__(self, known: LabelEvidence, classes: int, seed: int) -> None:
+        """Take what is known of the labels, K, and the estimate's seed."""
+        self.known = known
+        self.found: NoiseEstimate | None = None
+        self.summary: dict[str, Any] | None = None
+        self._classes = classes
+        self._seed = seed
+        self._features: Tensor | None = None
+
+    @property
+    def waits_for_features(self) -> bool:
+        """Whether a network must show its features yet."""
+        return self.summary is None and self.known.features is None
+
+    @property
+    def rate(self) -> float | None:
+        """The overall rate, None before it is estimated, or where it cannot be."""
+        return None if not self.summary else float(self.summary["rate"]["value"])
+
+    def take(self, places: Tensor, penultimate: Tensor) -> None:
+        """Take the features of a batch, (B, H)."""
+        if self._features is None:
+            self._features = torch.zeros(len(self.known.given), penultimate.shape[1])
+        self._features[places] = penultimate.float()
+
+    def estimate(self) -> None:
+        """Make the estimate, where there are features and it is not made yet; of one class alone there is none."""
+        features = self.known.features if self.known.features is not None else self._features
+        if self.summary is not None or features is None:
+            return
+        known = self.known
+        try:
+            self.found = estimate_noise(
+                features.double().numpy(), known.given, known.true, known.group, self._classes, self._seed
+            )
+        except NothingToDoError:
+            self.summary = {}
+            return
+        self.summary = summary(self.found)
+        self._features = None
+
+
+def summary(found: NoiseEstimate) -> dict[str, Any]:
+    """Return what is told and kept of an estimate, as plain numbers."""
+
+    def plain(rate: Rate | None) -> dict[str, float] | None:
+        return None if rate is None else asdict(rate)
+
+    return {
+        "rate": plain(found.rate),
+        "by_true_class": [plain(rate) for rate in found.by_true_class],
+        "by_given_class": [plain(rate) for rate in found.by_given_class],
+        "transition": found.transition.tolist(),
+        "structure": found.structure,
+        "used": found.used,
+        "told": found.told,
+    }
