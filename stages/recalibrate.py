@@ -3,6 +3,10 @@
 Trusted are the samples judged clean, under their labels as they are, and those an expert has looked at, under the
 expert's. Where phase 1 made no judgement (cross-entropy) the whole training set is. Nobody corrects a label here.
 
+After the class-aware method nothing is left out (`trust: weighted`): the noise is estimated again with what experts
+told as evidence, what they looked at is learnt as told, and every other sample by the posterior of its true class. The
+judgement is made anew too, so that the next selection goes by it.
+
 The paper's variants: the network starts again as phase 1 did (`from: scratch`), and what was looked at is learnt under
 the labels it had before (`correct: false`), the control that tells what looking alone would give.
 """
@@ -14,19 +18,26 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
-from schemas.errors import NothingToDoError, listing
+from schemas.errors import NothingToDoError, UsageError, listing
+from stages.methods.transition import UNKNOWN
 from stages.report import Array, Report, Store
 from stages.training import device as devices
+from stages.training.class_aware import ClassAware, ClassAwareOptions
 from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.inputs import FeatureInputs, Inputs
+from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.options import TrainingOptions
-from stages.training.recipe import start
+from stages.training.predict import predict
+from stages.training.recipe import CLEAN_FLOOR, TWICE, start
 from stages.training.state import Row
+
+Trust = Literal["auto", "clean", "relabelled", "all", "weighted"]
 
 
 class RecalibrateConfig(TrainingOptions):
@@ -34,12 +45,34 @@ class RecalibrateConfig(TrainingOptions):
 
     model_config = ConfigDict(serialize_by_alias=True)  # so that `from` is `from` in what is written too
 
+    def settled(self, method: str) -> RecalibrateConfig:
+        """Return the options with `trust` settled, for a checkpoint that this method began.
+
+        Raises:
+            UsageError: classes are to be evened out twice.
+        """
+        found = self.trust if self.trust != "auto" else ("weighted" if method == "class-aware" else "clean")
+        if found == "weighted" and (self.logit_adjustment or self.class_weights != "none"):
+            raise UsageError(TWICE.format("--trust weighted"))
+        return self.model_copy(update={"trust": found})
+
     epochs: int = Field(25, ge=1, le=10_000, description="passes over the trusted samples")
     from_: Literal["checkpoint", "scratch"] = Field(
         "checkpoint", alias="from", description="weights to begin with; scratch: the backbone's first, and a fresh head"
     )
-    trust: Literal["clean", "relabelled", "all"] = Field(
-        "clean", description="what to learn from: judged clean and relabelled, relabelled alone, or everything"
+    trust: Trust = Field(
+        "auto",
+        description="what to learn from: judged clean and relabelled, relabelled alone, everything, or everything as "
+        "likely as it is; auto: weighted after the method class-aware, else clean",
+    )
+    clean_floor: float = Field(
+        CLEAN_FLOOR,
+        ge=0,
+        le=1,
+        description="of weighted: share of those expected to be right that each class keeps",
+    )
+    balance: float = Field(
+        1.0, ge=0, description="of weighted: tau of the logit adjustment by the class shares that are estimated"
     )
     correct: bool = Field(
         True, description="no: what an expert looked at is learnt under the label it had before, for experiments"
@@ -53,7 +86,7 @@ class RecalibrateInputs:
     Attributes:
         rows: (N,) rows of the training samples in the data set.
         labels: (N,) their labels now.
-        first_labels: (N,) their labels before anybody looked; None where they are not asked for.
+        first_labels: (N,) their labels before anybody looked; None where they are not known, or not asked for.
         judged_clean: (N,) by phase 1: 1 yes, 0 no, -1 no judgement.
         relabelled: (N,) whether an expert gave the label.
         val_rows: (V,) rows of the validation split.
@@ -63,6 +96,7 @@ class RecalibrateInputs:
         spec: how it is built.
         backbone_weights: tensors that its backbone starts from where it begins from scratch; empty for fresh ones.
         inputs: gives batches by row.
+        units: (N,) group of each sample.
     """
 
     rows: Tensor
@@ -77,13 +111,26 @@ class RecalibrateInputs:
     spec: NetworkSpec
     backbone_weights: Mapping[str, Tensor]
     inputs: Inputs
+    units: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class RecalibrateOutputs:
-    """What phase 2 leaves: the network as trained, a row an epoch, the last epochs' weights, and facts."""
+    """What phase 2 leaves.
+
+    Attributes:
+        network: as trained.
+        judged: (N,) which labels count as right, and (N,) the chance of each; None where nothing was judged anew.
+        noise: what the noise is estimated to be, as `noise_watch.summary` gives it; None where it was not.
+        history: a row an epoch.
+        tail: the last epochs' weights.
+        device: its name.
+        facts: what a person should know.
+    """
 
     network: nn.Module
+    judged: tuple[NDArray[np.bool_], NDArray[np.float64]] | None
+    noise: dict[str, Any] | None
     history: list[Row]
     tail: Mapping[int, Mapping[str, Array]]
     device: str
@@ -91,7 +138,9 @@ class RecalibrateOutputs:
 
 
 def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, store: Store) -> RecalibrateOutputs:
-    """Train on the trusted set; keep the best epoch by validation macro-F1, under the labels of validation as they are.
+    """Train on the trusted set, or on all as likely as it is; `trust` is settled.
+
+    The best epoch by validation macro-F1 is kept, under the labels of validation as they are.
 
     Raises:
         NothingToDoError: no sample is trusted.
@@ -111,19 +160,40 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
         inputs.inputs, inputs.rows[chosen], labels, inputs.val_rows, inputs.val_labels, len(inputs.classes)
     )
     plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
+    aware = _aware(config, inputs, device) if config.trust == "weighted" else None
     network = _beginning(config, inputs)
-    fitted = fit([network], examples, Rule.plain(), plan, report, store)
+    rule = Rule.plain() if aware is None else Rule(aware, aware)
+    fitted = fit([network], examples, rule, plan, report, store)
     best = fitted.history[fitted.best_epoch]
     facts = {
+        "trust": config.trust,
         "trusted": len(chosen),
         "relabelled": int(inputs.relabelled.sum()),
         "corrections_withheld": None if config.correct else int((labels != inputs.labels[chosen]).sum()),
         "trusted_by_class": dict(zip(inputs.classes, counts.tolist(), strict=True)),
         "best_epoch": fitted.best_epoch + 1,
+        "estimated_noise_rate": best["noise_rate_estimate"],
         "val_macro_f1": best["val_macro_f1"],
         "val_balanced_accuracy": best["val_balanced_accuracy"],
     }
-    return RecalibrateOutputs(network, fitted.history, fitted.tail, devices.name(device), facts)
+    judged = None if aware is None else aware.judged
+    noise = None if aware is None else aware.watch.summary or None
+    return RecalibrateOutputs(network, judged, noise, fitted.history, fitted.tail, devices.name(device), facts)
+
+
+def _aware(config: RecalibrateConfig, inputs: RecalibrateInputs, device: torch.device) -> ClassAware:
+    """Return the rule that learns what stands behind the labels, an expert's as told."""
+    if isinstance(inputs.inputs, FeatureInputs):
+        features = inputs.inputs.features[inputs.rows]
+    else:
+        features = predict([inputs.network.to(device)], inputs.inputs, inputs.rows, device, config.precision).embeddings
+    label = inputs.labels.numpy()
+    first = label if inputs.first_labels is None else inputs.first_labels.numpy()
+    told = inputs.relabelled & config.correct
+    given = np.where(told & (inputs.first_labels is None), UNKNOWN, first)
+    known = LabelEvidence(given, np.where(told, label, UNKNOWN), inputs.units, features)
+    options = ClassAwareOptions(warm_up=1, floor=config.clean_floor, balance=config.balance)
+    return ClassAware(options, NoiseWatch(known, len(inputs.classes), config.seed))
 
 
 def _beginning(config: RecalibrateConfig, inputs: RecalibrateInputs) -> nn.Module:
@@ -142,11 +212,9 @@ def _learnt(config: RecalibrateConfig, inputs: RecalibrateInputs) -> Tensor:
     return inputs.first_labels
 
 
-def trusted(
-    trust: Literal["clean", "relabelled", "all"], judged_clean: NDArray[np.int8], relabelled: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def trusted(trust: Trust, judged_clean: NDArray[np.int8], relabelled: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the places of the trusted samples; without a judgement a sample counts as trusted."""
-    if trust == "all":
+    if trust in ("all", "weighted"):
         return np.arange(len(relabelled))
     if trust == "relabelled":
         return np.flatnonzero(relabelled)

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from alrctl import checkpoints, first_labels, first_weights
+from alrctl import checkpoints, first_labels, first_weights, noise_files
 from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import read_labels
@@ -20,10 +20,13 @@ from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
 from alrctl.summary import by_class, tell
 from alrctl.trained import Trained, TrainedPaths, need_trained, read_trained
+from schemas.clean import CLEAN
 from schemas.errors import UsageError
 from schemas.history import HISTORY
 from schemas.labels import LABELS
+from schemas.ledger import LEDGER
 from stages import recalibrate as stage
+from stages.methods.samples import group_numbers
 from stages.report import Report
 
 EXAMPLE = "alrctl recalibrate work/data --labels work/r1/labels --checkpoint work/lnl -o work/r1/model"
@@ -51,7 +54,7 @@ def recalibrate(
 ) -> Outcome:
     """Retrain on trusted samples."""
     job = Job(session, "recalibrate", out, config)
-    paths = _need(job, config, data, labels, checkpoint, clean)
+    config, paths = _need(job, config, data, labels, checkpoint, clean)
 
     def work(target: Target) -> Summary:
         keep_freed_memory()
@@ -66,6 +69,11 @@ def recalibrate(
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
+        if outputs.judged is not None and outputs.noise is not None:
+            clean_now, certainty = outputs.judged
+            ids = trained.data.samples["sample_id"][trained.data.rows("train")]
+            target.table(CLEAN.make({"sample_id": ids, "judged_clean": clean_now, "certainty": certainty}), CLEAN)
+            noise_files.write(target, outputs.noise, inputs.labels.numpy(), trained.data.classes.names)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
@@ -74,8 +82,8 @@ def recalibrate(
 
 def _need(
     job: Job, config: stage.RecalibrateConfig, data: Path, labels: Path, checkpoint: Path, clean: Path | None
-) -> _Paths:
-    """Record the input files.
+) -> tuple[stage.RecalibrateConfig, _Paths]:
+    """Record the input files, and settle what is trusted by the checkpoint's method.
 
     Raises:
         UsageError: the judged clean are to be trusted, and nothing tells which they are.
@@ -84,12 +92,17 @@ def _need(
     """
     trained = need_trained(job, data, checkpoint)
     labels_path = job.need("labels", labels, LABELS.file_name)
-    clean_path = need_clean(job, trained.checkpoint, clean)
+    config = config.settled(checkpoints.read(trained.checkpoint).metadata.method)
+    weighted = config.trust == "weighted"
+    clean_path = None if weighted else need_clean(job, trained.checkpoint, clean)
     if clean_path is None and config.trust == "clean":
         raise UsageError(f"{checkpoint}: which samples were judged clean is not recorded with it; give --clean")
     weights = first_weights.need(job, trained.checkpoint) if config.from_ == "scratch" else None
-    ledger = None if config.correct else first_labels.need(job, labels_path)
-    return _Paths(trained, labels_path, clean_path, weights, ledger)
+    if config.correct:
+        ledger = job.want("ledger", labels_path, LEDGER.file_name) if weighted else None
+    else:
+        ledger = first_labels.need(job, labels_path)
+    return config, _Paths(trained, labels_path, clean_path, weights, ledger)
 
 
 def _inputs(
@@ -104,6 +117,8 @@ def _inputs(
         before = first_labels.read(table, paths.ledger, dataset)
         first_labels.check(before[train.numpy()], paths.labels)
         first = _tensor(before)[train]
+    elif paths.ledger is not None:
+        first = _tensor(first_labels.read(table, paths.ledger, dataset))[train]
     return stage.RecalibrateInputs(
         rows=train,
         labels=index[train],
@@ -117,6 +132,7 @@ def _inputs(
         spec=spec,
         backbone_weights={} if paths.weights is None else paths.weights.load(spec, report),
         inputs=trained.inputs,
+        units=group_numbers(dataset.samples[train.numpy()]),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from alrctl.pipeline.file import Pipeline
 from alrctl.pipeline.sections import SECTIONS
+from stages.train_lnl import TrainLnlConfig
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,10 @@ def _bound(pipeline: Pipeline, data: Beside | Path, truth: Beside | Path) -> lis
     shared = {"data": data, "labels": data, "clean": Beside("lnl")}
     trained = {**shared, "checkpoint": Beside("lnl")}
     judged = {**shared, "checkpoint": Beside("bound/model"), "truth": truth}
+    method = _link(pipeline, "lnl", "train-lnl", {}).config
+    everything = "weighted" if isinstance(method, TrainLnlConfig) and method.method == "class-aware" else "all"
     return [
-        _link(pipeline, "bound/model", "recalibrate", trained, trust="all"),
+        _link(pipeline, "bound/model", "recalibrate", trained, trust=everything),
         _link(pipeline, "bound/eval", "evaluate", judged),
     ]
 

@@ -86,3 +86,31 @@ def test_evening_out_by_the_noisy_labels_is_refused(
     assert ran.code == 2
     assert "class-aware evens out the classes by the shares that it estimates (--balance)" in ran.err
     assert not (tmp_path / "lnl").exists()
+
+
+def test_a_round_after_it_learns_from_everything_and_hands_its_judgement_on(
+    alrctl: Alrctl, work: Path, tmp_path: Path
+) -> None:
+    train(alrctl, work, work / "r1/labels", tmp_path / "lnl")
+    given = ("--labels", work / "r1/labels", "--checkpoint", tmp_path / "lnl", "--epochs", 2, "--device", "cpu")
+    ran = alrctl("recalibrate", work / "data", *given, "-o", tmp_path / "model", "--json")
+    assert ran.code == 0, ran.err
+    found = ran.document["summary"]
+    clean = pl.read_parquet(tmp_path / "model/clean.parquet")
+    assert (found["trust"], found["trusted"]) == ("weighted", clean.height)
+    assert pl.read_parquet(tmp_path / "model/noise.parquet")["noise_rate"][-1] == found["estimated_noise_rate"]
+    assert (tmp_path / "model/transition.csv").is_file()
+    scored = ("--labels", work / "r1/labels", "--checkpoint", tmp_path / "model", "-o", tmp_path / "scores")
+    assert alrctl("score", work / "data", *scored).code == 0
+    scores = pl.read_parquet(tmp_path / "scores/scores.parquet")
+    assert scores["judged_clean"].to_list() == clean["judged_clean"].to_list()
+    assert alrctl("validate", tmp_path / "model").code == 0
+
+
+def test_what_is_trusted_can_still_be_said(alrctl: Alrctl, work: Path, tmp_path: Path) -> None:
+    train(alrctl, work, work / "r1/labels", tmp_path / "lnl")
+    given = ("--labels", work / "r1/labels", "--checkpoint", tmp_path / "lnl", "--epochs", 2, "--device", "cpu")
+    ran = alrctl("recalibrate", work / "data", *given, "--trust", "clean", "-o", tmp_path / "model", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["summary"]["trust"] == "clean"
+    assert not (tmp_path / "model/clean.parquet").exists()

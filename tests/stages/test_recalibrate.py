@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
-from schemas.errors import NothingToDoError
+from schemas.errors import NothingToDoError, UsageError
 from schemas.history import HISTORY
 from stages.recalibrate import RecalibrateConfig, RecalibrateInputs, RecalibrateOutputs, run, trusted
 from stages.report import NoStore, Report, SilentReport
@@ -81,13 +82,15 @@ def inputs(**changed: Any) -> RecalibrateInputs:
         "spec": spec(),
         "backbone_weights": {},
         "inputs": Seen(features),
+        "units": np.arange(30),
     }
     return RecalibrateInputs(**(usual | changed))
 
 
 def recalibrate(given: RecalibrateInputs, report: Report | None = None, **options: Any) -> RecalibrateOutputs:
     usual = {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "precision": "float32", "device": "cpu"}
-    return run(RecalibrateConfig.model_validate(usual | options), given, report or SilentReport(), NoStore())
+    config = RecalibrateConfig.model_validate(usual | options).settled("coteaching")
+    return run(config, given, report or SilentReport(), NoStore())
 
 
 @pytest.mark.parametrize("trust", ["clean", "relabelled", "all"])
@@ -165,7 +168,68 @@ def test_the_history_keeps_its_contract_and_the_same_seed_gives_the_same() -> No
 
 def test_by_default_it_takes_half_the_epochs_of_phase_one() -> None:
     assert RecalibrateConfig().epochs == 25
-    assert RecalibrateConfig().trust == "clean"
+    assert RecalibrateConfig().trust == "auto"
+
+
+# --- weighted --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "trust"), [("class-aware", "weighted"), ("coteaching", "clean"), ("sce", "clean")])
+def test_what_is_trusted_follows_from_the_method_unless_it_is_said(method: str, trust: str) -> None:
+    assert RecalibrateConfig().settled(method).trust == trust
+    assert RecalibrateConfig(trust="relabelled").settled(method).trust == "relabelled"
+
+
+@pytest.mark.parametrize("twice", [{"logit_adjustment": 1.0}, {"class_weights": "balanced"}])
+def test_classes_are_not_evened_out_twice(twice: dict[str, Any]) -> None:
+    for trust, method in (("weighted", "coteaching"), ("auto", "class-aware")):
+        with pytest.raises(UsageError, match=r"^--trust weighted evens out the classes by the shares"):
+            RecalibrateConfig.model_validate(twice | {"trust": trust}).settled(method)
+    assert RecalibrateConfig.model_validate(twice).settled("coteaching").trust == "clean"
+
+
+def spoilt() -> RecalibrateInputs:
+    """Labels of which three in ten are wrong; of the first ten samples an expert told the class."""
+    whole = inputs()
+    wrong = torch.arange(30) % 10 >= 7
+    first = torch.where(wrong, (whole.labels + 1) % 3, whole.labels)
+    told = np.arange(30) < 10
+    now = torch.where(torch.from_numpy(told), whole.labels, first)
+    return replace(whole, labels=now, first_labels=first, relabelled=told)
+
+
+def test_weighted_learns_from_all_and_judges_anew() -> None:
+    given = spoilt()
+    found = recalibrate(given, trust="weighted")
+    assert isinstance(given.inputs, Seen)
+    assert given.inputs.learnt >= set(range(10, 40))
+    assert found.judged is not None and found.noise is not None
+    clean, right = found.judged
+    assert clean[:10].all() and (right[:10] == 1).all()
+    assert found.noise["told"] == 10
+    assert found.facts["estimated_noise_rate"] == found.noise["rate"]["value"]
+    assert (found.facts["trust"], found.facts["trusted"]) == ("weighted", 30)
+
+
+def test_other_trust_judges_nothing_anew() -> None:
+    found = recalibrate(inputs(), trust="clean")
+    assert found.judged is None
+    assert found.noise is None
+    assert found.facts["estimated_noise_rate"] is None
+
+
+def test_weighted_without_correction_knows_nothing_of_what_experts_told() -> None:
+    found = recalibrate(spoilt(), trust="weighted", correct=False)
+    assert found.noise is not None
+    assert found.noise["told"] == 0
+
+
+def test_weighted_takes_the_labels_before_for_unknown_where_no_ledger_tells_them() -> None:
+    with_ledger, without = recalibrate(spoilt(), trust="weighted"), spoilt()
+    found = recalibrate(replace(without, first_labels=None), trust="weighted")
+    assert found.noise is not None and with_ledger.noise is not None
+    assert found.noise["told"] == with_ledger.noise["told"] == 10
+    assert found.noise["by_true_class"] != with_ledger.noise["by_true_class"]
 
 
 # --- from scratch ----------------------------------------------------------------------------------------------------
