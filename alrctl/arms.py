@@ -118,6 +118,12 @@ def _folder(path: Path, root: Path) -> str:
     return "run"
 
 
+_UNCHECKED = (
+    "nobody knows how right the labels are that networks were judged by: where these are wrong, a right network counts as "
+    "wrong, and labels mended in training may show as no gain"
+)
+
+
 def sort(evaluations: Sequence[Evaluation]) -> Arms:
     """Sort evaluations into arms and seeds.
 
@@ -130,6 +136,8 @@ def sort(evaluations: Sequence[Evaluation]) -> Arms:
     places: list[Place] = []
     for name, tip in zip(names, tips, strict=True):
         places += _places(name, [one for one in evaluations if one.lineage.begins(tip)], notes)
+    if all(one.artifact.manifest.summary.get("reference_accuracy") is None for one in evaluations):
+        notes.append(_UNCHECKED)
     return Arms(tuple(places), _controls(dict(zip(names, tips, strict=True))), tuple(notes))
 
 

@@ -142,15 +142,16 @@ class _Run:
         self.session.voice.warn(f"{step.name}: {kind}{_with_place(step, error)}")
 
     def _note_left(self, step: Step, outcome: Outcome) -> None:
-        """Say where answers are still lacking, or wait for a decision: later rounds go on without them."""
+        """Say which answers wait for a decision: later rounds go on without them."""
         if step.awaited is None:
             return
         open_ones = outcome.summary.get("in_conflict") or 0
         if open_ones:
-            place = step.arguments["out"]
+            listed = step.arguments["out"] / "queue.csv"
             self.session.voice.warn(
-                f"{step.name}: {plural(open_ones, 'sample')} have answers that contradict each other; settle them with "
-                f"`alrctl relabel {place} --queue {place} --answers FILE --adjudicate -o OUT` ({place / 'queue.csv'})"
+                f"{step.name}: {plural(open_ones, 'sample')} with answers that contradict each other keep their label; "
+                f"{listed} lists them. Leave one answer for each in {step.arguments['answers']}, and give the same "
+                "command again"
             )
 
     def report(self, place: Path) -> None:

@@ -271,3 +271,13 @@ def test_stale_evaluations_are_refused(alrctl: Alrctl, spoilt: Path) -> None:
     assert ran.code == 4
     assert "is stale" in ran.err
     assert alrctl("compare", spoilt / "run1", "--allow-stale", *QUICK).code == 0
+
+
+def test_labels_that_nobody_checked_are_said_to_be_judged_by(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:
+    model, data = runs / "run0/entropy/r1/model", runs.parent / "data"
+    for name in ("one", "other"):
+        ran = alrctl("evaluate", data, "--checkpoint", model, "--no-figures", "-o", tmp_path / name / "eval")
+        assert ran.code == 0, ran.err
+    found = arms.sort(arms.find([tmp_path / "one", tmp_path / "other"]))
+    assert found.notes[-1].startswith("nobody knows how right the labels are that networks were judged by")
+    assert not arms.sort(arms.find([runs / "run0/entropy"])).notes
