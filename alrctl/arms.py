@@ -119,8 +119,8 @@ def _folder(path: Path, root: Path) -> str:
 
 
 _UNCHECKED = (
-    "nobody knows how right the labels are that networks were judged by: where these are wrong, a right network counts as "
-    "wrong, and labels mended in training may show as no gain"
+    "nobody knows how right the labels are that networks were judged by: where these are wrong, a right network counts "
+    "as wrong, and labels mended in training may show as no gain"
 )
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,9 @@ _LONGEST_CELL = 1 << 24  # characters: labelling tools export an image within a 
 _ROW_GROUP = 1 << 18
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
 _LINE_END = re.compile(r"[\r\n]")
+_ENOUGH = 1 << 20
+"""Characters of a CSV that its separator is told by."""
+_IN_QUOTES = re.compile(r'"(?:[^"]|"")*"')
 _SEPARATOR = re.compile(r"sep=(.)(?:\r\n|\r|\n)")  # spreadsheets' own first line
 _OS_ERROR = re.compile(r"\(os error \d+\)")
 
@@ -254,7 +258,18 @@ def csv_header(text: str) -> list[str]:
 
 
 def _delimiter(text: str) -> str:
-    return max(",;\t", key=_first_of(text).count)
+    """Return the separator that stands most often in the first line, of those that part the next one alike."""
+    likely = sorted(",;\t", key=_IN_QUOTES.sub("", _first_of(text)).count, reverse=True)
+    return next((one for one in likely if _parts_alike(text[:_ENOUGH], one)), likely[0])
+
+
+def _parts_alike(text: str, delimiter: str) -> bool:
+    """Say whether header and first row have as many cells as each other, and more than one."""
+    try:
+        rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 3) if any(row)]
+    except csv.Error:
+        return False
+    return len(rows) > 1 and len(rows[0]) == len(rows[1]) > 1
 
 
 def _first_of(text: str) -> str:

@@ -350,3 +350,17 @@ def test_a_table_that_is_scanned_is_held_to_its_name_and_columns(tmp_path: Path)
     path.write_bytes(b"no parquet")
     with pytest.raises(DataError, match="is no readable parquet file"):
         files.scan_table(path, LABELS)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_separator_within_quoted_names_is_none(separator: str, tmp_path: Path) -> None:
+    line = separator.join(['"true;;;"', '"a,,;;\t\t"', '"say ""so;;"""'])
+    (tmp_path / "any.csv").write_text(f"{line}\n{separator.join('xyz')}\n")
+    table = files.read_csv(tmp_path / "any.csv")
+    assert table.columns == ["true;;;", "a,,;;", 'say "so;;"']
+    assert table.row(0) == ("x", "y", "z")
+
+
+def test_names_that_are_made_of_another_separator_do_not_mislead(tmp_path: Path) -> None:
+    (tmp_path / "any.csv").write_text("name,;;;,b\nx,1,2\n")
+    assert files.read_csv(tmp_path / "any.csv").columns == ["name", ";;;", "b"]
