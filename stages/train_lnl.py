@@ -144,6 +144,8 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
     noise = learning.picker.facts().get("noise") or None
     last: Row = fitted.history[-1] if fitted.history else {}
     judges = config.method in JUDGING
+    if judges and noise is None:
+        report.warn("the noise could not be estimated: there is one class or group, or features do not differ")
     if judges:
         _warn_of_starved_classes(last["kept_share_by_class"], noise, inputs.classes, report)
     facts = {

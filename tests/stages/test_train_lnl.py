@@ -177,6 +177,12 @@ def test_a_class_without_samples_is_not_called_vanished(report: Report, heard: l
     assert heard == []
 
 
+def test_noise_that_could_not_be_estimated_is_told(report: Report, heard: list[str]) -> None:
+    found = train(inputs(labels=inputs().labels.clamp(max=0)), report, method="class-aware")
+    assert found.noise is None
+    assert heard == ["the noise could not be estimated: there is one class or group, or features do not differ"]
+
+
 def test_the_same_seed_gives_the_same_and_another_seed_another() -> None:
     first, again, other = (train(method="coteaching-vog", forget_rate=0.3, seed=seed) for seed in (0, 0, 1))
     assert signals_of(first).equals(signals_of(again))

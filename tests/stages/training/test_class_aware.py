@@ -99,7 +99,12 @@ def test_kept_is_what_was_judged_and_all_is_learnt_from() -> None:
     assert isinstance(kept, Tensor)
     assert kept[0].tolist() == clean.tolist()
     assert not clean.all()
-    assert one.learns_from_all
+    everything, picked = network(), network()
+    train(method(evidence()), everything, epochs=2)
+    only = method(evidence())
+    only.learns_from_all = False
+    train(only, picked, epochs=2)
+    assert not torch.equal(next(everything.parameters()), next(picked.parameters()))
 
 
 def test_targets_are_the_posterior_of_the_truth_and_the_prior_is_the_estimated_one() -> None:
