@@ -231,23 +231,28 @@ def write(
     classes: Sequence[str],
     prefix: str = "",
     suggest: bool = False,
+    blind: bool = False,
 ) -> list[str]:
     """Write the files for other tools and return their names; those that need images are left out without any.
+
+    With `blind` they tell neither label nor reason, and there is no contact sheet.
 
     Raises:
         DataError: an image's file cannot be read, or a class's name cannot be told to the tools.
         UsageError: the directory cannot be written to.
     """
     names = archive_names(queue, pictures)
+    shown = _SHOWN[:2] if blind else _SHOWN
     makers: dict[str, Callable[[Path], object]] = {
         "labelling_config.xml": lambda path: path.write_bytes(labelling_config(classes).encode()),
         "cvat_labels.json": lambda path: files.write_json(cvat_labels(classes), path),
     }
     if prefix or any(names):
-        makers["tasks.json"] = lambda path: files.write_json(tasks(queue, pictures, prefix, suggest), path)
+        makers["tasks.json"] = lambda path: files.write_json(tasks(queue, pictures, prefix, suggest, shown), path)
     if any(names):
         makers["cvat_images.txt"] = lambda path: path.write_bytes(cvat_images(names).encode())
         makers["images.zip"] = lambda path: archive(path, pictures, names)
+    if any(names) and not blind:
         makers["contact_sheet.png"] = lambda path: contact_sheet(queue, pictures).save(path)
     for name, make in makers.items():
         with files.explained_write(directory / name):

@@ -31,6 +31,7 @@ _CHAIN, _WHOLE, _LOOK = "The chain, step by step", "The chain as a whole", "Look
 COMMANDS = (
     Entry("ingest", "Take in images and labels: folder, CSV, .npz, HDF5 or a known data set.", _CHAIN),
     Entry("corrupt", "Add label noise, for experiments with known truth.", _CHAIN),
+    Entry("audit", "Draw labels at random for a look, and tell from the answers how many of all are wrong.", _CHAIN),
     Entry("train-lnl", "Learn with noisy labels (phase 1) and judge which labels are right.", _CHAIN),
     Entry("score", "Say of each sample how unsure the network is, and what it would call it.", _CHAIN),
     Entry("select", "Choose the samples worth an expert's look.", _CHAIN),

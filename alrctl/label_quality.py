@@ -19,17 +19,26 @@ from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.queue import QUEUE
 from schemas.signals import SIGNALS
+from schemas.strata import STRATA
 from schemas.truth import TRUTH
 from stages.methods.judgement import Seen
-from stages.methods.label_audit import Audit, Labels
+from stages.methods.label_audit import Audit, Labels, parts_of
+from stages.methods.stratified import Stratum
 
 
 @dataclass(frozen=True)
 class Queued:
-    """A queue that was answered, as a file, and how many samples its candidates were."""
+    """A queue that was answered.
+
+    Attributes:
+        path: the queue.
+        pool: how many samples its candidates were; None of an audit's.
+        strata: of an audit, the file that tells what it drew from.
+    """
 
     path: Path
-    pool: int
+    pool: int | None
+    strata: Path | None
 
 
 @dataclass(frozen=True)
@@ -84,9 +93,11 @@ def _queues(job: Job, labels: Path) -> Iterable[Queued]:
         queue = artifacts.recorded_input(place, "queue")
         if queue is not None:
             made = manifest.read(queue.parent)
-            if made is not None and made.stage == "select":
+            if made is not None and made.stage in ("select", "audit"):
                 path = job.need(f"queue {len(seen)}", queue, QUEUE.file_name)
-                yield Queued(path, int(made.summary["pool"]))
+                strata = job.want(f"strata {len(seen)}", path, STRATA.file_name)
+                if made.stage == "select" or strata is not None:
+                    yield Queued(path, None if strata is not None else int(made.summary["pool"]), strata)
         place = artifacts.recorded_input(place, "labels")
 
 
@@ -125,15 +136,32 @@ def read_audits(paths: LabelPaths, data: DataSet) -> list[Audit]:
         return []
     now, first = _now_and_first(paths, data)
     labels = pl.DataFrame(
-        {"sample_id": now["sample_id"], "relabelled": now["relabelled"], "wrong": now["index"].to_numpy() != first}
+        {
+            "sample_id": now["sample_id"],
+            "first": first,
+            "relabelled": now["relabelled"],
+            "wrong": now["index"].to_numpy() != first,
+            "split": data.samples["split"],
+        }
     )
     audits = []
     for number, queued in enumerate(reversed(paths.queues), 1):
-        drawn = files.read_table(queued.path, QUEUE).filter(pl.col("strategy") == "random").select("sample_id")
-        looked_at = drawn.join(labels.filter("relabelled"), on="sample_id", how="inner")
-        if looked_at.height:
-            audits.append(Audit(number, looked_at["wrong"].to_numpy(), queued.pool, len(data.rows("train"))))
+        drawn = files.read_table(queued.path, QUEUE).filter(pl.col("strategy").is_in(["random", "audit"]))
+        asked = drawn.select("sample_id").join(labels, on="sample_id", how="inner")
+        looked_at = asked.filter("relabelled")
+        if looked_at.height and (asked["split"] == "train").all():
+            audits.append(Audit(number, _strata(queued, looked_at, data), len(data.rows("train"))))
     return audits
+
+
+def _strata(queued: Queued, looked_at: pl.DataFrame, data: DataSet) -> tuple[Stratum, ...]:
+    """Return what was looked at of the pool that a queue was drawn from."""
+    wrong = looked_at["wrong"].to_numpy()
+    if queued.strata is None:
+        assert queued.pool is not None
+        return (Stratum(queued.pool, len(wrong), int(wrong.sum())),)
+    strata = files.read_table(queued.strata, STRATA)
+    return tuple(parts_of(looked_at["first"].to_numpy(), wrong, strata, data.classes.names))
 
 
 def _now_and_first(paths: LabelPaths, data: DataSet) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.int64]]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from alrctl.lineage import maker
 from alrctl.project import Artifact
 
-_CHAIN = ("ingest", "corrupt", "train-lnl", "score", "select", "relabel", "undo", "recalibrate")
+_CHAIN = ("ingest", "corrupt", "audit", "train-lnl", "score", "select", "relabel", "undo", "recalibrate")
 _ROUND = re.compile(r"r(\d+)")
 
 
@@ -54,10 +54,18 @@ class _After:
         return [_line("select", self._last.path, "--budget", 100, "-o", self._last.path.parent / "queue")]
 
     def _after_select(self) -> list[str]:
-        here = self._last.path
         scores = maker(self._last, "scores")
-        labels = None if scores is None else scores.input_directory("labels")
-        taken = ("--queue", here, "--answers", here / "queue.csv", "-o", here.parent / "labels")
+        return self._labelled(None if scores is None else scores.input_directory("labels"), "labels")
+
+    def _after_audit(self) -> list[str]:
+        if self._last.input_directory("queue") is None:
+            return self._labelled(self._last.input_directory("labels"), "audited")
+        return [_line("train-lnl", self._data(), "--labels", self._labels(), "-o", self._root / "lnl")]
+
+    def _labelled(self, labels: Path | None, out: str) -> list[str]:
+        """Return how the queue is answered, and how the answers are taken in to a directory of that name."""
+        here = self._last.path
+        taken = ("--queue", here, "--answers", here / "queue.csv", "-o", here.parent / out)
         return [
             f"fill in column 'label' of {shown(here / 'queue.csv')}, or label in a page: "
             + _line("review", here, "-o", here.parent / "review.html"),
@@ -65,7 +73,11 @@ class _After:
         ]
 
     def _after_relabel(self) -> list[str]:
-        scores = maker(maker(self._last, "queue"), "scores")
+        asked = maker(self._last, "queue")
+        if asked is not None and asked.manifest.stage == "audit":
+            drawn = ("--labels", self._last.path, "--queue", asked.path)
+            return [_line("audit", self._data(asked), *drawn, "-o", self._last.path.with_name("audit-result"))]
+        scores = maker(asked, "scores")
         checkpoint = None if scores is None else scores.input_directory("checkpoint")
         data = scores.input_directory("samples") if scores is not None else self._last.input_directory("classes")
         trained = ("--labels", self._last.path, "--checkpoint", checkpoint or "CHECKPOINT")
@@ -79,8 +91,8 @@ class _After:
             self._score(_next_round(self._last.path.parent), self._labels()),
         ]
 
-    def _data(self) -> Path | str:
-        return self._last.input_directory("samples") or "DATA"
+    def _data(self, one: Artifact | None = None) -> Path | str:
+        return (one or self._last).input_directory("samples") or "DATA"
 
     def _labels(self) -> Path | str:
         return self._last.input_directory("labels") or "LABELS"

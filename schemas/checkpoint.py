@@ -24,7 +24,7 @@ class NetworkSpec(BaseModel):
     backbone: str = Field(description="name of a timm or torchvision model")
     train: Literal["all", "head"] = Field(description="whether the backbone was trained or frozen")
     hidden: int = Field(ge=0, description="width of the hidden layer before the last one; 0 for none")
-    dropout: float = Field(ge=0, lt=1, description="before the last layer")
+    dropout: float = Field(ge=0, lt=1, description="before each layer of the head")
     image_size: int = Field(ge=8, description="pixels a side")
     channels: Literal[1, 3] = Field(3, description="of the images that the backbone takes; 1 for luminance")
     mean: tuple[float, float, float]

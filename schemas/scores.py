@@ -17,6 +17,11 @@ class Scores(dy.Schema):
     given_label = dy.String(min_length=1, description="the label it bears now")
     relabelled = dy.Bool(description="whether an expert gave that label")
     judged_clean = dy.Bool(nullable=True, description="by phase 1; null if it made no judgement")
+    true_posterior = dy.List(
+        dy.Float32(min=0, max=1),
+        nullable=True,
+        description="chance of each true class by image and given label, as training estimated it; null if it did not",
+    )
     posterior = dy.List(dy.Float32(min=0, max=1), description="by class, in the order of classes.yaml; sums to 1")
     predicted_label = dy.String(min_length=1)
     entropy = dy.Float32(min=0, description="of the posterior, in nats")
@@ -60,6 +65,11 @@ class Scores(dy.Schema):
         return sums_to_one("posterior")
 
     @dy.rule()
+    def true_posterior_sums_to_one(cls) -> pl.Expr:
+        """Hold each posterior of the truth to a distribution."""
+        return sums_to_one("true_posterior").fill_null(True)
+
+    @dy.rule()
     def posterior_has_the_same_length_in_every_row(cls) -> pl.Expr:
         """Hold all posteriors to one number of classes."""
         return one_length("posterior")
@@ -70,7 +80,7 @@ SCORES = Contract(
     version=1,
     schema=Scores,
     optional={"judged_clean": None, "relabelled": False, "group_id": None, "suggested_certainty": None}
-    | dict.fromkeys(("bald", "disagreement", "peer_label", "self_confidence", "normalised_margin"))
+    | dict.fromkeys(("true_posterior", "bald", "disagreement", "peer_label", "self_confidence", "normalised_margin"))
     | dict.fromkeys(("cross_entropy_less_entropy", "confidence_weighted_entropy", "neighbour_disagreement"))
     | dict.fromkeys(("area_under_margin", "forgetting_events", "variance_of_gradients")),
 )

@@ -20,6 +20,7 @@ from schemas.queue import QUEUE
 from schemas.samples import SAMPLES
 from schemas.scores import SCORES
 from schemas.signals import SIGNALS
+from schemas.strata import STRATA
 from schemas.subgroups import SUBGROUPS
 from schemas.truth import TRUTH
 
@@ -34,6 +35,7 @@ TABLES: dict[str, Contract] = {
         HISTORY,
         SCORES,
         QUEUE,
+        STRATA,
         PACKETS,
         NOISY_IDS,
         NOISE,

@@ -13,26 +13,31 @@ the labels it had before (`correct: false`), the control that tells what looking
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError, UsageError, listing
-from stages.methods.transition import UNKNOWN
+from stages.methods.class_imbalance import Sampling
+from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, Report, Store
 from stages.training import device as devices
-from stages.training.class_aware import ClassAware, ClassAwareOptions
-from stages.training.fit import Examples, FitPlan, Rule, fit
+from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss, class_aware
+from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs, Inputs
+from stages.training.judgement_table import clean_table
+from stages.training.last_layer import LastLayer
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.options import TrainingOptions
+from stages.training.picking import Picker
 from stages.training.predict import predict
 from stages.training.recipe import CLEAN_FLOOR, TWICE, start
 from stages.training.state import Row
@@ -45,6 +50,14 @@ class RecalibrateConfig(TrainingOptions):
 
     model_config = ConfigDict(serialize_by_alias=True)  # so that `from` is `from` in what is written too
 
+    @model_validator(mode="after")
+    def _a_last_layer_needs_the_others(self) -> RecalibrateConfig:
+        if self.layers == "last" and self.from_ == "scratch":
+            raise ValueError(
+                "--layers last goes on from the checkpoint's other layers; --from scratch takes none of them"
+            )
+        return self
+
     def settled(self, method: str) -> RecalibrateConfig:
         """Return the options with `trust` settled, for a checkpoint that this method began.
 
@@ -52,13 +65,22 @@ class RecalibrateConfig(TrainingOptions):
             UsageError: classes are to be evened out twice.
         """
         found = self.trust if self.trust != "auto" else ("weighted" if method == "class-aware" else "clean")
-        if found == "weighted" and (self.logit_adjustment or self.class_weights != "none"):
+        evened = self.logit_adjustment or self.class_weights != "none" or self.sampling != "natural"
+        if found == "weighted" and evened:
             raise UsageError(TWICE.format("--trust weighted"))
         return self.model_copy(update={"trust": found})
 
     epochs: int = Field(25, ge=1, le=10_000, description="passes over the trusted samples")
     from_: Literal["checkpoint", "scratch"] = Field(
         "checkpoint", alias="from", description="weights to begin with; scratch: the backbone's first, and a fresh head"
+    )
+    layers: Literal["all", "last"] = Field(
+        "all", description="what learns; last: the last layer alone, begun anew (classifier retraining)"
+    )
+    sampling: Sampling = Field(
+        "natural",
+        description="of a pass: natural, each sample once; balanced: drawn so that each class comes as often; "
+        "square-root: between",
     )
     trust: Trust = Field(
         "auto",
@@ -84,7 +106,8 @@ class RecalibrateInputs:
     """What phase 2 learns from.
 
     Attributes:
-        rows: (N,) rows of the training samples in the data set.
+        sample_ids: N ids of the training samples.
+        rows: (N,) their rows in the data set.
         labels: (N,) their labels now.
         first_labels: (N,) their labels before anybody looked; None where they are not known, or not asked for.
         judged_clean: (N,) by phase 1: 1 yes, 0 no, -1 no judgement.
@@ -99,6 +122,7 @@ class RecalibrateInputs:
         units: (N,) group of each sample.
     """
 
+    sample_ids: Sequence[str]
     rows: Tensor
     labels: Tensor
     first_labels: Tensor | None
@@ -120,7 +144,7 @@ class RecalibrateOutputs:
 
     Attributes:
         network: as trained.
-        judged: (N,) which labels count as right, and (N,) the chance of each; None where nothing was judged anew.
+        clean: columns of the clean table; None where nothing was judged anew.
         noise: what the noise is estimated to be, as `noise_watch.summary` gives it; None where it was not.
         history: a row an epoch.
         tail: the last epochs' weights.
@@ -129,7 +153,7 @@ class RecalibrateOutputs:
     """
 
     network: nn.Module
-    judged: tuple[NDArray[np.bool_], NDArray[np.float64]] | None
+    clean: pl.DataFrame | None
     noise: dict[str, Any] | None
     history: list[Row]
     tail: Mapping[int, Mapping[str, Array]]
@@ -156,14 +180,9 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
     if absent:
         report.warn(f"no trusted sample of {listing(absent)}: the network cannot learn it; relabel some of it first")
     device = devices.choose(config.device)
-    examples = Examples(
-        inputs.inputs, inputs.rows[chosen], labels, inputs.val_rows, inputs.val_labels, len(inputs.classes)
-    )
-    plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
-    aware = _aware(config, inputs, device) if config.trust == "weighted" else None
+    weighted = Rule(*_aware(config, inputs, device)) if config.trust == "weighted" else None
     network = _beginning(config, inputs)
-    rule = Rule.plain() if aware is None else Rule(aware, aware)
-    fitted = fit([network], examples, rule, plan, report, store)
+    fitted = _learn(config, inputs, network, (inputs.rows[chosen], labels), weighted or Rule.plain(), report, store)
     best = fitted.history[fitted.best_epoch]
     facts = {
         "trust": config.trust,
@@ -176,12 +195,44 @@ def run(config: RecalibrateConfig, inputs: RecalibrateInputs, report: Report, st
         "val_macro_f1": best["val_macro_f1"],
         "val_balanced_accuracy": best["val_balanced_accuracy"],
     }
-    judged = None if aware is None else aware.judged
-    noise = None if aware is None else aware.watch.summary or None
-    return RecalibrateOutputs(network, judged, noise, fitted.history, fitted.tail, devices.name(device), facts)
+    clean = noise = None
+    if weighted is not None and (noise := weighted.picker.facts()["noise"] or None) is not None:
+        clean = _judged_anew(weighted.picker, inputs.sample_ids)
+    return RecalibrateOutputs(network, clean, noise, fitted.history, fitted.tail, devices.name(device), facts)
 
 
-def _aware(config: RecalibrateConfig, inputs: RecalibrateInputs, device: torch.device) -> ClassAware:
+def _learn(
+    config: RecalibrateConfig,
+    inputs: RecalibrateInputs,
+    network: nn.Module,
+    trusted: tuple[Tensor, Tensor],
+    rule: Rule,
+    report: Report,
+    store: Store,
+) -> Fitted:
+    """Train the network, or its last layer alone, on the rows and labels that are trusted."""
+    device = devices.choose(config.device)
+    plan = FitPlan.of(config, device, keep_best=len(inputs.val_rows) > 0)
+
+    def examples(seen: Inputs) -> Examples:
+        return Examples(seen, *trusted, inputs.val_rows, inputs.val_labels, len(inputs.classes))
+
+    if config.layers == "all":
+        return fit([network], examples(inputs.inputs), rule, plan, report, store)
+    last = LastLayer(network, config.seed)
+    wanted = torch.cat([trusted[0], inputs.val_rows])
+    seen = last.inputs(inputs.inputs, wanted, int(wanted.max()) + 1, device, config.precision)
+    fitted = fit([last.alone], examples(seen), rule, plan, report, store)
+    last.put_back()
+    return replace(fitted, tail=last.whole(fitted.tail))
+
+
+def _judged_anew(picker: Picker, sample_ids: Sequence[str]) -> pl.DataFrame | None:
+    assert isinstance(picker, ClassAware)
+    return None if picker.judged is None else clean_table(sample_ids, *picker.judged, picker.truth)
+
+
+def _aware(config: RecalibrateConfig, inputs: RecalibrateInputs, device: torch.device) -> tuple[ClassAware, TruthLoss]:
     """Return the rule that learns what stands behind the labels, an expert's as told."""
     if isinstance(inputs.inputs, FeatureInputs):
         features = inputs.inputs.features[inputs.rows]
@@ -193,7 +244,7 @@ def _aware(config: RecalibrateConfig, inputs: RecalibrateInputs, device: torch.d
     given = np.where(told & (inputs.first_labels is None), UNKNOWN, first)
     known = LabelEvidence(given, np.where(told, label, UNKNOWN), inputs.units, features)
     options = ClassAwareOptions(warm_up=1, floor=config.clean_floor, balance=config.balance)
-    return ClassAware(options, NoiseWatch(known, len(inputs.classes), config.seed))
+    return class_aware(options, NoiseWatch(known, len(inputs.classes), config.seed))
 
 
 def _beginning(config: RecalibrateConfig, inputs: RecalibrateInputs) -> nn.Module:

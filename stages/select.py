@@ -23,21 +23,15 @@ from stages.methods.reasons import Grounds, reasons
 from stages.methods.samples import posteriors
 from stages.methods.selection import BATCH, SelectionOptions
 from stages.methods.selection import limits as limits_of
+from stages.methods.showing import Showing
 from stages.report import Report
 
 _SHORTLIST = 20  # times the budget: how many of the best are looked at for diversity
 
 
-class SelectConfig(SelectionOptions):
+class SelectConfig(Showing, SelectionOptions):
     """Options of `select`."""
 
-    images: Literal["original", "ingested", "none"] = Field(
-        "original",
-        description="shown to annotators: the files ingested, where they still stand, or the pixels",
-    )
-    image_prefix: str = Field(
-        "", description="for Label Studio: address that the images' names count from (default: images within the tasks)"
-    )
     suggest: bool = Field(False, description="Label Studio shows the suggested label as chosen; it sways the annotator")
 
 
@@ -74,6 +68,7 @@ def run(config: SelectConfig, inputs: SelectInputs, report: Report) -> SelectOut
         UsageError: a class or column does not exist, or a strategy needs what the scores do not hold.
     """
     inputs = _in_order(inputs)
+    config = config.model_copy(update={"pool": pool_of(config, inputs.scores)})
     scores = inputs.scores.with_row_index("row")
     pool = _pool(config, inputs, scores, report)
     known = inputs.classes or names(inputs.scores)
@@ -114,6 +109,13 @@ def _in_order(inputs: SelectInputs) -> SelectInputs:
     order = ids.arg_sort().to_numpy()
     embeddings = None if inputs.embeddings is None else inputs.embeddings[torch.from_numpy(order.astype(np.int64))]
     return replace(inputs, scores=inputs.scores[order], embeddings=embeddings)
+
+
+def pool_of(config: SelectConfig, scores: pl.DataFrame) -> Literal["noisy", "all"]:
+    """Return which pool is chosen from."""
+    if config.pool != "auto":
+        return config.pool
+    return "all" if "expected-correction" in config.strategies and _tells_truth(scores) else "noisy"
 
 
 def _pool(config: SelectConfig, inputs: SelectInputs, scores: pl.DataFrame, report: Report) -> pl.DataFrame:
@@ -164,10 +166,18 @@ def _correction(config: SelectConfig, inputs: SelectInputs) -> mislabelling.Corr
         raise UsageError("--strategy expected-correction: the order of the classes is not recorded; give --data")
     label = _indices(inputs.scores["given_label"], names)
     relabelled = inputs.scores["relabelled"].to_numpy()
-    transition = mislabelling.confident_transition(posterior[~relabelled], label[~relabelled])
-    truth = mislabelling.posterior_of_truth(posterior, label, transition)
+    if _tells_truth(inputs.scores):
+        truth = posteriors(inputs.scores, "true_posterior")
+    else:
+        transition = mislabelling.confident_transition(posterior[~relabelled], label[~relabelled])
+        truth = mislabelling.posterior_of_truth(posterior, label, transition)
     truth[relabelled] = np.eye(len(names))[label[relabelled]]  # what an expert said is taken for true
     return mislabelling.expected_correction(truth, label, config.class_worth)
+
+
+def _tells_truth(scores: pl.DataFrame) -> bool:
+    """Say whether training estimated the posterior of every sample's true class."""
+    return scores["true_posterior"].null_count() == 0
 
 
 def _candidates(
@@ -235,6 +245,7 @@ def _facts(config: SelectConfig, chosen: pl.DataFrame, pool: pl.DataFrame, limit
     suggested = chosen["suggested_label"].value_counts(sort=True)
     return {
         "strategy": config.strategy,
+        "chosen_from": config.pool,
         "asked_for": int(config.budget) if config.budget.is_integer() else config.budget,
         "queued": chosen.height,
         "cost": float(chosen["cost"].sum()),

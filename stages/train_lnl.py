@@ -25,6 +25,7 @@ from stages.training import device as devices
 from stages.training.class_aware import ClassAware
 from stages.training.fit import Examples, FitPlan, Fitted, fit
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
+from stages.training.judgement_table import clean_table
 from stages.training.noise_watch import LabelEvidence
 from stages.training.picking import Picker
 from stages.training.recipe import JUDGING, MethodOptions, rule, start
@@ -48,13 +49,30 @@ class TrainLnlConfig(MethodOptions):
     hidden: int | None = Field(
         None, ge=0, description="width of a layer before the last (default: 256 if frozen, else 0)"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="before the last layer")
+    dropout: float | Literal["auto"] = Field(
+        "auto",
+        description="before each layer of the head; auto: half for class-aware on a frozen backbone, else none",
+    )
     channels: Literal[1, 3] = Field(3, description="of the images that the backbone takes; 1: their luminance")
 
     @field_validator("channels", mode="before")
     @classmethod
     def _channels_as_text_too(cls, value: object) -> object:
         return int(value) if value in ("1", "3") else value  # a Literal of numbers takes no text
+
+    @field_validator("dropout")
+    @classmethod
+    def _dropout_is_a_share(cls, value: float | str) -> float | str:
+        if isinstance(value, float) and not 0 <= value < 1:
+            raise ValueError("must be auto, or a share from 0 to below 1")
+        return value
+
+    @property
+    def dropout_share(self) -> float:
+        """The share that dropout leaves out: see docs/experiments.md."""
+        if not isinstance(self.dropout, str):
+            return self.dropout
+        return 0.5 if self.method == "class-aware" and self.train == "head" else 0.0
 
     @property
     def hidden_width(self) -> int:
@@ -109,7 +127,7 @@ class TrainLnlOutputs:
     """
 
     networks: list[nn.Module]
-    clean: dict[str, Any]
+    clean: pl.DataFrame
     noise: dict[str, Any] | None
     signals: SignalTables
     history: list[Row]
@@ -157,7 +175,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
         "val_balanced_accuracy": last.get("val_balanced_accuracy"),
         "estimated_noise_rate": last.get("noise_rate_estimate"),
         "noise": None if noise is None else _named(noise, inputs.classes),
-        "judged_clean": sum(clean["judged_clean"]) if judges else None,
+        "judged_clean": int(clean["judged_clean"].sum()) if judges else None,
         "kept_share_by_class": dict(zip(inputs.classes, last["kept_share_by_class"], strict=True)) if judges else None,
     }
     signals = SignalTables(inputs.sample_ids, fitted.signals)
@@ -176,17 +194,15 @@ def _inputs(config: TrainLnlConfig, inputs: TrainLnlInputs, device: torch.device
     return ImageInputs(inputs.images, inputs.spec, device, config.augmentation)
 
 
-def _clean(picker: Picker, sample_ids: list[str], signals: list[dict[str, Array]], judges: bool) -> dict[str, Any]:
+def _clean(picker: Picker, sample_ids: list[str], signals: list[dict[str, Array]], judges: bool) -> pl.DataFrame:
     """Return the judgement of each sample; none where the method makes none."""
-    judged = picker.judged if isinstance(picker, ClassAware) else None
-    if judged is not None:
-        return {"sample_id": sample_ids, "judged_clean": judged[0].tolist(), "certainty": judged[1].tolist()}
+    if isinstance(picker, ClassAware) and picker.judged is not None:
+        return clean_table(sample_ids, *picker.judged, picker.truth)
     if not judges:
-        unknown = [None] * len(sample_ids)
-        return {"sample_id": sample_ids, "judged_clean": unknown, "certainty": unknown}
+        return clean_table(sample_ids, None, None, None)
     kept = [in_memory(epoch["kept"]) for epoch in signals[-_SURE_EPOCHS:]]  # (M, N) each
-    certainty = torch.stack(kept).float().mean(dim=(0, 1))
-    return {"sample_id": sample_ids, "judged_clean": kept[-1][0].tolist(), "certainty": certainty.tolist()}
+    certainty = torch.stack(kept).double().mean(dim=(0, 1)).numpy()
+    return clean_table(sample_ids, kept[-1][0].numpy(), certainty, picker.truth)
 
 
 def _named(noise: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:

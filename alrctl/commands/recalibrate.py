@@ -69,11 +69,9 @@ def recalibrate(
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
-        if outputs.judged is not None and outputs.noise is not None:
-            clean_now, certainty = outputs.judged
-            ids = trained.data.samples["sample_id"][trained.data.rows("train")]
-            target.table(CLEAN.make({"sample_id": ids, "judged_clean": clean_now, "certainty": certainty}), CLEAN)
-            noise_files.write(target, outputs.noise, inputs.labels.numpy(), trained.data.classes.names)
+        if outputs.clean is not None and outputs.noise is not None:
+            target.table(outputs.clean, CLEAN)
+            noise_files.write(target, outputs.noise, inputs.labels.numpy(), inputs.classes)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 
@@ -120,6 +118,7 @@ def _inputs(
     elif paths.ledger is not None:
         first = _tensor(first_labels.read(table, paths.ledger, dataset))[train]
     return stage.RecalibrateInputs(
+        sample_ids=dataset.samples["sample_id"][train.numpy()].to_list(),
         rows=train,
         labels=index[train],
         first_labels=first,

@@ -11,7 +11,7 @@ from rich.markup import escape
 from alrctl import figures, files, page
 from alrctl.job import Outcome, Session
 from alrctl.options import as_command
-from alrctl.page import budget, classes, data, provenance, relabelled, training, words
+from alrctl.page import budget, classes, data, noise, provenance, relabelled, training, words
 from alrctl.page.parts import Section
 from alrctl.page.project import Project, projects
 from schemas.errors import DataError, UsageError, plural
@@ -58,6 +58,7 @@ def _sections(found: list[Project], thumbnails: int) -> list[Section]:
         *budget.budget(found),
         *data.data_set(found),
         *data.noise(found),
+        *noise.estimates(found),
         *classes.classes(found),
         *classes.calibration(found),
         *classes.sub_groups(found),

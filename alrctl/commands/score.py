@@ -12,7 +12,7 @@ from alrctl import signals
 from alrctl.allocator import keep_freed_memory
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target
-from alrctl.judgement import need_clean, read_clean
+from alrctl.judgement import need_clean, read_clean, read_true_posterior
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
@@ -23,6 +23,7 @@ from schemas.errors import NothingToDoError
 from schemas.labels import LABELS
 from schemas.scores import SCORES
 from stages import score as stage
+from stages.methods.samples import posterior_lists
 
 EXAMPLE = "alrctl score work/data --labels work/noisy --checkpoint work/lnl -o work/r1/scores"
 
@@ -69,7 +70,8 @@ def score(
         target.device = outputs.device
         judged = read_clean(clean_path, dataset, rows)
         course = None if signals_path is None else signals.dynamics(signals_path, dataset, rows)
-        target.table(_table(dataset, rows, table, judged, course, outputs), SCORES)
+        truth = read_true_posterior(clean_path, dataset, rows)
+        target.table(_table(dataset, rows, table, judged, truth, course, outputs), SCORES)
         save_file({"embeddings": outputs.embeddings.contiguous()}, target.path("embeddings.safetensors"))
         return {**outputs.facts, "judged_clean": int((judged == 1).sum()) if (judged >= 0).any() else None}
 
@@ -86,6 +88,7 @@ def _table(
     rows: NDArray[np.int64],
     table: pl.DataFrame,
     judged: NDArray[np.int8],
+    truth: pl.Series | None,
     course: pl.DataFrame | None,
     outputs: stage.ScoreOutputs,
 ) -> pl.DataFrame:
@@ -99,7 +102,8 @@ def _table(
             "given_label": table["label"],
             "relabelled": table["relabelled"],
             "judged_clean": pl.select(pl.when(known >= 0).then(known == 1)).to_series(),
-            "posterior": pl.Series(outputs.posterior.astype(np.float32)).arr.to_list(),
+            "true_posterior": truth,
+            "posterior": posterior_lists(outputs.posterior),
             "predicted_label": predicted,
             "peer_label": None if outputs.peer is None else names[outputs.peer].tolist(),
             **{name: values.astype(np.float32) for name, values in outputs.columns.items()},

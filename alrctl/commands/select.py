@@ -9,14 +9,14 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import annotators, files
+from alrctl import files, queue_files
 from alrctl.artifacts import recorded_input
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.embeddings import EMBEDDINGS, read_embeddings
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.options import as_command
 from alrctl.parameters import Out
-from alrctl.pictures import Pictures, need_pictures
+from alrctl.pictures import need_pictures
 from alrctl.scores import read_scores
 from alrctl.summary import by_class, tell
 from schemas.errors import DataError, UsageError, listing, nearest
@@ -70,8 +70,8 @@ def select(
         outputs = stage.run(config, inputs, target.report)
         _warn_if_short(config, outputs, target)
         target.table(outputs.queue.select(QUEUE.schema.column_names()), QUEUE)
-        _write_for_people(config, target, outputs.queue, pictures, names)
-        return {**outputs.facts, "to_fill_in": "column 'label' of queue.csv, then `alrctl relabel ... --answers`"}
+        queue_files.write(target, outputs.queue, pictures, names, config, config.suggest)
+        return {**outputs.facts, "to_fill_in": queue_files.TO_FILL_IN}
 
     return tell(session, job.run(work), by_class("queued by given label", "by_given_label"))
 
@@ -123,24 +123,11 @@ def _warn_if_short(config: stage.SelectConfig, outputs: stage.SelectOutputs, tar
     left = config.budget - outputs.facts["cost"]
     usual = outputs.facts["cost"] / outputs.queue.height
     if left >= usual:
-        wider = "; --pool all looks at the judged clean too" if config.pool == "noisy" else ""
+        wider = "; --pool all looks at the judged clean too" if outputs.facts["chosen_from"] == "noisy" else ""
         asked, found = f"{config.budget:g} {config.unit} asked for", f"{outputs.facts['pool']:,}"
         limited = config.quota or config.group != "any"
         what = f"quotas and groups leave {outputs.queue.height:,} of the pool of {found}" if limited else ""
         target.report.warn(f"{asked}, and {what or f'the pool holds {found}'}{wider}")
-
-
-def _write_for_people(
-    config: stage.SelectConfig, target: Target, queue: pl.DataFrame, pictures: Pictures, classes: tuple[str, ...]
-) -> None:
-    """Write the CSV to fill in, and what other tools take."""
-    found = pictures.of(queue["sample_id"].to_list())
-    empty = {name: pl.lit(None, pl.String) for name in ("label", "annotator", "comment")}
-    image = pl.Series("image", [picture.name for picture in found], dtype=pl.String)
-    shown = queue.select("rank", "sample_id", image, "given_label", "suggested_label", "reason", **empty)
-    order = ("rank", "sample_id", "image", "given_label", "suggested_label", "label", "annotator", "comment", "reason")
-    target.csv(shown.select(order), "queue.csv")
-    annotators.write(target.directory, queue, found, classes, config.image_prefix, config.suggest)
 
 
 COMMAND = as_command(select, stage.SelectConfig)

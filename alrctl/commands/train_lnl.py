@@ -28,7 +28,7 @@ from schemas.ledger import LEDGER
 from schemas.signals import SIGNALS
 from stages import train_lnl as stage
 from stages.methods.samples import group_numbers
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.training.backbones import IMAGENET_MEAN, IMAGENET_STD, feature_width
 from stages.training.noise_watch import LabelEvidence
 from stages.training.recipe import JUDGING
@@ -69,9 +69,9 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
             outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
-        target.table(CLEAN.make(outputs.clean), CLEAN)
+        target.table(outputs.clean, CLEAN)
         if outputs.noise is not None:
-            noise_files.write(target, outputs.noise, inputs.labels.numpy(), dataset.classes.names)
+            noise_files.write(target, outputs.noise, inputs.labels.numpy(), inputs.classes)
         target.tables(outputs.signals, SIGNALS)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         target.table(HISTORY.rows(outputs.history), HISTORY)
@@ -93,7 +93,7 @@ def _spec(config: stage.TrainLnlConfig, image_size: int) -> NetworkSpec:
         backbone=config.backbone,
         train=config.train,
         hidden=config.hidden_width,
-        dropout=config.dropout,
+        dropout=config.dropout_share,
         image_size=image_size,
         channels=config.channels,
         mean=IMAGENET_MEAN,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-from alrctl import figures, files
+from alrctl import figures
 from alrctl.console import cell
 from alrctl.evaluation_files import estimate_in_words
+from alrctl.page.noise import read_counts
 from alrctl.page.parts import Drawing, Section, Table, slug
 from alrctl.page.project import Project, data_sets
 from alrctl.project import Artifact
@@ -70,15 +66,8 @@ def _transition(one: Artifact, when: str, caption: str) -> list[Drawing]:
     path = one.path / f"transition_{when}.csv"
     if not path.is_file():
         return []
-    classes, matrix = _read(path)
+    classes, matrix = read_counts(path)
     return [Drawing(slug(caption), figures.transition(matrix, classes, ""), caption)]
-
-
-def _read(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Return the classes and the matrix (K, K) of a CSV that `evaluate` wrote."""
-    table = files.read_csv(path)
-    counts = table.select(pl.exclude(table.columns[0]).cast(pl.Int64)).to_numpy()
-    return tuple(table[table.columns[0]].to_list()), counts
 
 
 def _title(words: str, project: Project) -> str:

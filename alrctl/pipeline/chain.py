@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from alrctl.pipeline.file import Pipeline
 from alrctl.pipeline.sections import SECTIONS
+from stages.recalibrate import RecalibrateConfig
 from stages.train_lnl import TrainLnlConfig
 
 
@@ -72,7 +73,7 @@ def _judged(pipeline: Pipeline, number: int, data: Beside | Path, truth: Beside 
     """Return the evaluation that ends a round; round 0 is that of phase 1."""
     places = {"data": data, "checkpoint": now.checkpoint}
     if pipeline.expert == "oracle":
-        places |= {"truth": truth, "labels": now.labels, "clean": Beside("lnl")}
+        places |= {"truth": truth, "labels": now.labels, **_judgement(pipeline)}
     return _link(pipeline, f"r{number}/eval", "evaluate", places)
 
 
@@ -85,7 +86,7 @@ def _round(
     answers = Beside(queue, "answers.csv"), Beside(queue, "queue/queue.csv")
     asked = {"answers": answers[0]} if pipeline.expert == "file" else {"oracle": truth}
     start = before.checkpoint if pipeline.start_from == "previous" else lnl
-    network = {"data": data, "clean": lnl}
+    network = {"data": data, **_judgement(pipeline)}
     scored = {**network, "labels": before.labels, "checkpoint": before.checkpoint}
     answered = {"labels": before.labels, "queue": Beside(queue), "data": data, **asked}
     trained = {**network, "labels": Beside(labels), "checkpoint": start}
@@ -98,6 +99,20 @@ def _round(
     return steps, _Before(Beside(labels), Beside(model))
 
 
+def _method(pipeline: Pipeline) -> str:
+    config = _link(pipeline, "lnl", "train-lnl", {}).config
+    assert isinstance(config, TrainLnlConfig)
+    return config.method
+
+
+def _judgement(pipeline: Pipeline) -> dict[str, Beside | Path]:
+    """Return where it stands which labels are clean: with phase 1, or with each network that judges them anew."""
+    config = _link(pipeline, "model", "recalibrate", {}).config
+    assert isinstance(config, RecalibrateConfig)
+    anew = config.settled(_method(pipeline)).trust == "weighted"
+    return {} if anew else {"clean": Beside("lnl")}
+
+
 def _choice(pipeline: Pipeline, number: int) -> dict[str, Any]:
     """Return how a round chooses: its strategy, and a seed of its own."""
     strategy = (pipeline.first_strategy if number == 1 else None) or pipeline.strategies[0]
@@ -108,11 +123,10 @@ def _choice(pipeline: Pipeline, number: int) -> dict[str, Any]:
 
 def _bound(pipeline: Pipeline, data: Beside | Path, truth: Beside | Path) -> list[Link]:
     """Return what tells how much all labels corrected would give: phase 2 on the labels that the data set came with."""
-    shared = {"data": data, "labels": data, "clean": Beside("lnl")}
+    shared = {"data": data, "labels": data, **_judgement(pipeline)}
     trained = {**shared, "checkpoint": Beside("lnl")}
     judged = {**shared, "checkpoint": Beside("bound/model"), "truth": truth}
-    method = _link(pipeline, "lnl", "train-lnl", {}).config
-    everything = "weighted" if isinstance(method, TrainLnlConfig) and method.method == "class-aware" else "all"
+    everything = "weighted" if _method(pipeline) == "class-aware" else "all"
     return [
         _link(pipeline, "bound/model", "recalibrate", trained, trust=everything),
         _link(pipeline, "bound/eval", "evaluate", judged),

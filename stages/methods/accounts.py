@@ -16,6 +16,8 @@ from stages.methods.consensus import agreement, latest_by_annotator, mean_kappa
 
 Row = dict[str, Any]
 Unit = Literal["labels", "minutes", "money"]
+USUAL_COST: Mapping[Unit, float] = {"labels": 1.0, "minutes": 0.5}
+"""Of one look, where nobody said; money has none."""
 _ROUNDING = 1e-9
 
 

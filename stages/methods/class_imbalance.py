@@ -1,4 +1,4 @@
-"""What can be done in the loss about classes of unequal size: weights by class, and logit adjustment."""
+"""What can be done about classes of unequal size: weights by class, logit adjustment, and sampling by class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 ClassWeights = Literal["none", "balanced", "effective-number"]
+Sampling = Literal["natural", "square-root", "balanced"]
 
 _BETA = 0.999
 
@@ -35,6 +36,21 @@ def log_prior(label: Tensor, classes: int) -> Tensor:
     (Menon et al. 2021, eq. 10).
     """
     return (_counts(label, classes) / max(len(label), 1)).log().float()
+
+
+def sampling_weights(label: Tensor, classes: int, scheme: Sampling) -> Tensor | None:
+    """Return how likely each sample is drawn, (N,), up to a factor; None for `natural`, each once a pass.
+
+    Args:
+        label: (N,) given classes.
+        classes: K.
+        scheme: `balanced` draws each class as often as any other; `square-root` in proportion to the root of its count
+            (Kang et al. 2020, eq. 1 with q 0 and 1/2).
+    """
+    if scheme == "natural":
+        return None
+    counts = _counts(label, classes)[label]
+    return 1 / (counts if scheme == "balanced" else counts.sqrt())
 
 
 def _counts(label: Tensor, classes: int) -> Tensor:

@@ -42,14 +42,14 @@ class FeatureSpace:
         centre, scale = features.mean(axis=0), features.std(axis=0)
         standard = (features - centre) / np.where(scale > 0, scale, 1)
         seed = int(generator.integers(2**31))
-        directions = PCA(min(_DIRECTIONS, count - 1, standard.shape[1]), svd_solver="full", random_state=seed)
+        directions = _components(standard, _DIRECTIONS)
         reduced = directions.fit_transform(standard)
         spread = float(reduced.std()) or 1.0
         reduced = reduced / spread
         kernel = Nystroem(gamma=1 / _median(reduced, generator), n_components=min(_LANDMARKS, count), random_state=seed)
         mapped = kernel.fit_transform(reduced)
         mean = mapped.mean(axis=0)
-        components = PCA(min(_WIDTH, count - 1, mapped.shape[1]), svd_solver="full", random_state=seed)
+        components = _components(mapped, _WIDTH)
         final = components.fit_transform(mapped - mean)
         return cls(centre, scale, directions, spread, kernel, mean, components, float(final.std()) or 1.0)
 
@@ -58,6 +58,12 @@ class FeatureSpace:
         standard = (features - self._centre) / np.where(self._scale > 0, self._scale, 1)
         reduced = self._directions.transform(standard) / self._spread
         return np.asarray(self._components.transform(self._kernel.transform(reduced) - self._mean) / self._width)
+
+
+def _components(values: Floats, most: int) -> PCA:
+    """Return the principal components, the first so many at most, not fitted yet; exact, either way."""
+    count, width = values.shape
+    return PCA(min(most, count - 1, width), svd_solver="covariance_eigh" if count > width else "full")
 
 
 def _median(reduced: Floats, generator: np.random.Generator) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
 from stages.methods.judgement import Judged, judge, share
+from stages.methods.stratified import Stratum, overall
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -51,15 +52,18 @@ class Audit:
 
     Attributes:
         round: of relabelling.
-        wrong: (n,) whether the expert named another class than the label's.
-        pool: how many labels they were drawn from.
+        strata: what was drawn of the pool, by given class; of a pool that was drawn from as a whole, one.
         samples: how many there were to be drawn from, had the pool been all of them.
     """
 
     round: int
-    wrong: NDArray[np.bool_]
-    pool: int
+    strata: tuple[Stratum, ...]
     samples: int
+
+    @property
+    def pool(self) -> int:
+        """How many labels they were drawn from."""
+        return sum(stratum.size for stratum in self.strata)
 
 
 def by_truth(given: Labels, classes: Sequence[str]) -> dict[str, Any]:
@@ -142,26 +146,35 @@ def _of_rarest(given: Labels, thrown: NDArray[np.bool_], classes: Sequence[str])
     return {"label": classes[rarest], "right": int(counts[rarest]), "thrown_out": lost, "share": lost / counts[rarest]}
 
 
-def estimate(audits: Sequence[Audit]) -> dict[str, Any] | None:
-    """Estimate the share of wrong labels from the first audit, which drew from the widest pool.
+def parts_of(
+    given: NDArray[np.int64], wrong: NDArray[np.bool_], strata: pl.DataFrame, classes: Sequence[str]
+) -> list[Stratum]:
+    """Return what was looked at of each class, (K)."""
+    sizes = dict(strata.select("label", "samples").iter_rows())
+    drawn = np.bincount(given, minlength=len(classes))
+    hits = np.bincount(given[wrong], minlength=len(classes))
+    return [
+        Stratum(sizes.get(name, 0), seen, hit)
+        for name, seen, hit in zip(classes, drawn.tolist(), hits.tolist(), strict=True)
+    ]
 
-    The interval is Clopper and Pearson's (1934): exact for labels drawn one by one; it takes the experts' answers for
-    right.
+
+def estimate(audits: Sequence[Audit]) -> dict[str, Any] | None:
+    """Estimate the share of wrong labels from the audit that drew from the widest pool; of equal ones, the first.
+
+    The experts' answers are taken for right. An audit of which a class has no answer tells nothing of the whole.
 
     Returns:
         value, low and high of the share wrong; of how many labels looked at, in which pool; None without an audit.
     """
-    if not audits:
+    told = [(one, found) for one in audits if (found := overall(one.strata)) is not None]
+    if not told:
         return None
-    first = min(audits, key=lambda one: one.round)
-    wrong, looked_at = int(first.wrong.sum()), len(first.wrong)
-    interval = stats.binomtest(wrong, looked_at).proportion_ci(0.95, method="exact")
+    first, found = max(told, key=lambda pair: (pair[0].pool, -pair[0].round))
     return {
-        "value": wrong / looked_at,
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "wrong": wrong,
-        "looked_at": looked_at,
+        **asdict(found),
+        "wrong": sum(stratum.hits for stratum in first.strata),
+        "looked_at": sum(stratum.drawn for stratum in first.strata),
         "pool": first.pool,
         "samples": first.samples,
         "round": first.round,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
 
-from stages.methods.transition import UNKNOWN
+from stages.methods.softmaxes import log_softmax, log_sum_exp
+from stages.methods.transition_model import UNKNOWN
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,9 +46,9 @@ def fit_head(features: Floats, given: Ints, true: Ints, matrix: Floats, ridge: f
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         head = Head(flat[:-classes].reshape(width, classes), flat[-classes:])
-        log_posterior = log_softmax(head.logits(features), axis=1)
+        log_posterior = log_softmax(head.logits(features))
         joint = log_posterior + of_label
-        total = logsumexp(joint, axis=1)
+        total = log_sum_exp(joint)
         difference = (np.exp(log_posterior) - np.exp(joint - total[:, None])) / len(features)
         gradient = features.T @ difference + ridge * head.weights
         value = -total.mean() + ridge / 2 * float((head.weights**2).sum())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 
-def posteriors(scores: pl.DataFrame) -> NDArray[np.float64]:
-    """Return column `posterior`, lists of one length, as (N, K) whose rows sum to 1 in double precision."""
-    flat = scores["posterior"].explode().to_numpy().astype(np.float64)
-    found = flat.reshape(scores.height, -1)
+def posteriors(table: pl.DataFrame, column: str = "posterior") -> NDArray[np.float64]:
+    """Return a column of posteriors, lists of one length, as (N, K) whose rows sum to 1 in double precision."""
+    flat = table[column].explode().to_numpy().astype(np.float64)
+    found = flat.reshape(table.height, -1)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def posterior_lists(posterior: NDArray[np.floating[Any]]) -> pl.Series:
+    """Return posteriors, (N, K), as a column of lists."""
+    return pl.Series(posterior.astype(np.float32)).arr.to_list()
 
 
 def group_numbers(samples: pl.DataFrame) -> NDArray[np.int64]:

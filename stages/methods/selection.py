@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from polars.exceptions import PolarsError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from schemas.errors import UsageError, listing, nearest
 from stages.methods.acquisition import QUALITY, UNCERTAINTY, Quality, Strategy
 from stages.methods.queueing import Limits, available
 from stages.methods.samples import group_numbers
+from stages.methods.spending import Spending
 from stages.report import Report
 
-Unit = Literal["labels", "minutes", "money"]
 _NAMED = 20  # names told, at most, where one does not exist
-_USUAL_COST: Mapping[str, float] = {"labels": 1.0, "minutes": 0.5}
 BATCH = ("coreset", "badge", "typiclust")
 _ALWAYS = ("sample_id", "given_label", "relabelled", "judged_clean", "predicted_label", "suggested_label")
 _ALSO = ("suggested_certainty", "peer_label", "loss")
 
 
-class SelectionOptions(BaseModel):
+class SelectionOptions(Spending):
     """How samples are chosen, and what a queue is held to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     strategy: Strategy = Field("expected-correction", description="how samples are chosen; random is the control")
-    budget: float = Field(100.0, gt=0, allow_inf_nan=False, description="what all looks together may cost")
-    unit: Unit = Field("labels", description="what the budget is counted in")
-    cost: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="of one look (default: 1 label, half a minute; money has none)",
-    )
     class_cost: tuple[str, ...] = Field((), description="CLASS=COST of a look at a class; may be given again")
-    pool: Literal["noisy", "all"] = Field(
-        "noisy", description="noisy: neither relabelled nor judged clean; all: whatever is not relabelled"
+    pool: Literal["auto", "noisy", "all"] = Field(
+        "auto",
+        description="noisy: neither relabelled nor judged clean; all: whatever is not relabelled; auto: all for "
+        "expected-correction where training tells the chance that each label is wrong, else noisy",
     )
     where: str | None = Field(None, description="of the pool, only where this holds: SQL on any column of the scores")
     floor: tuple[str, ...] = Field((), description="CLASS=COUNT: at least so many; may be given again")
@@ -53,7 +43,7 @@ class SelectionOptions(BaseModel):
     diversity: float = Field(0.0, ge=0, lt=1, description="weight of unlikeness to the others chosen, against rank")
     label_quality: Quality = Field("self-confidence", description="measure that the strategy label-quality goes by")
     class_worth: float = Field(
-        1.0,
+        0.25,
         ge=0,
         le=4,
         description="for expected-correction: 0 all errors alike; 1 rare classes as much as common",
@@ -69,8 +59,6 @@ class SelectionOptions(BaseModel):
             raise ValueError(f"--diversity is for strategies that rank; {self.strategy} looks at the batch by itself")
         if self.group == "whole" and (self.floor or self.quota):
             raise ValueError("--floor and --quota count samples one by one: not with --group whole")
-        if self.unit == "money" and self.cost is None:
-            raise ValueError("--unit money needs --cost, the price of one look")
         return self
 
     @property
@@ -96,6 +84,8 @@ class SelectionOptions(BaseModel):
             wanted += [column] if (column := self.column(strategy)) else []
         if self.needs_posterior:
             wanted.append("posterior")
+        if "expected-correction" in self.strategies:
+            wanted.append("true_posterior")
         if self.group != "any":
             wanted.append("group_id")
         return tuple(dict.fromkeys([*wanted, *self.where_columns]))
@@ -179,7 +169,7 @@ def limits(
         UsageError: a class does not exist, or the numbers contradict each other.
     """
     least, most, by_class = _read_by_class(options, names)
-    usual = options.cost if options.cost is not None else _USUAL_COST[options.unit]
+    usual = options.price
     costs = np.array([by_class.get(name, usual) for name in names] + [usual])
     group = None if options.group == "any" else group_numbers(pool)
     owed = sum(count * costs[index] for index, count in least.items())

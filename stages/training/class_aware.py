@@ -43,7 +43,7 @@ class ClassAwareOptions:
 
 
 class ClassAware:
-    """Picker and objective in one: both go by the same estimate."""
+    """Which labels count as right: by the estimate, and a floor for each class."""
 
     learns_from_all = True
 
@@ -53,9 +53,7 @@ class ClassAware:
         self.watch = watch
         self.forget_rate = 0.0
         self.observes: Gradients = "none"
-        self._truth = torch.zeros(0)
-        self._clean = torch.zeros(0, dtype=torch.bool)
-        self._log_prior = torch.zeros(0)
+        self._clean: Tensor | None = None
 
     @property
     def noise_rate_estimate(self) -> float | None:
@@ -63,11 +61,16 @@ class ClassAware:
         return self.watch.rate
 
     @property
+    def truth(self) -> Tensor | None:
+        """As it is estimated."""
+        return self.watch.truth
+
+    @property
     def judged(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
         """(N,) which labels count as right, and (N,) the chance of each; None before the estimate."""
-        if not len(self._truth):
+        if self._clean is None or self.truth is None:
             return None
-        return self._clean.numpy(), self._probability_right()
+        return self._clean.numpy(), self._probability_right(self.truth)
 
     def begin(self, epoch: int) -> None:
         """Estimate the noise where the features are given; else look at them at the warm-up's end."""
@@ -78,7 +81,7 @@ class ClassAware:
 
     def pick(self, network: int, places: Tensor, loss: Tensor) -> Tensor:
         """Return the places in the batch whose label counts as right; all of them in the warm-up."""
-        if not len(self._clean):
+        if self._clean is None:
             return torch.arange(len(places))
         return torch.nonzero(self._clean[places]).flatten()
 
@@ -93,39 +96,61 @@ class ClassAware:
         if self.observes == "clean-pass":
             self._estimate()
 
-    def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy by the posterior of the true class, (B,); by the given label in the warm-up."""
-        if not len(self._truth):
-            return losses.cross_entropy(logits, labels)
-        adjusted = logits + self.options.balance * self._log_prior.to(logits.device)
-        return losses.soft_cross_entropy(adjusted, self._truth[places].to(logits.device))
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Keep the estimate of each sample."""
-        if not len(self._truth):
-            return {}
-        return {"truth": self._truth, "clean": self._clean, "log_prior": self._log_prior}
-
     def facts(self) -> dict[str, Any]:
         """Keep the estimate's summary."""
         return {"noise": self.watch.summary}
 
-    def restore(self, kept: Mapping[str, Any], window: GradientWindow | None = None) -> None:
-        """Take up what was kept: as an objective the tensors, as a picker the facts."""
-        if "noise" in kept:
-            self.watch.summary = kept["noise"]
-        elif kept:
-            self._truth, self._clean, self._log_prior = (kept[name] for name in ("truth", "clean", "log_prior"))
+    def tensors(self) -> dict[str, Tensor]:
+        """Keep the posterior of the true classes."""
+        return self.watch.tensors()
+
+    def restore(self, facts: dict[str, Any], tensors: Mapping[str, Tensor], window: GradientWindow) -> None:
+        """Take up the estimate."""
+        self.watch.restore(facts["noise"], tensors)
+        self._judge()
 
     def _estimate(self) -> None:
         self.watch.estimate()
-        found = self.watch.found
-        if found is None or len(self._truth):
-            return
-        self._truth = torch.from_numpy(found.truth).float()
-        self._log_prior = torch.from_numpy(np.log(np.maximum(found.shares, _SMALLEST))).float()
-        self._clean = torch.from_numpy(judge(self._probability_right(), self.watch.known.now, self.options.floor))
+        self._judge()
 
-    def _probability_right(self) -> NDArray[np.float64]:
+    def _judge(self) -> None:
+        if self._clean is None and self.truth is not None:
+            right = self._probability_right(self.truth)
+            self._clean = torch.from_numpy(judge(right, self.watch.known.now, self.options.floor))
+
+    def _probability_right(self, truth: Tensor) -> NDArray[np.float64]:
         label = torch.from_numpy(self.watch.known.now)[:, None]
-        return np.asarray(self._truth.gather(1, label).flatten().double().numpy())
+        return np.asarray(truth.gather(1, label).flatten().double().numpy())
+
+
+class TruthLoss:
+    """Cross-entropy by the posterior of the true class, logits adjusted by the estimated class shares."""
+
+    def __init__(self, watch: NoiseWatch, balance: float) -> None:
+        """Take what makes the estimate, and tau of the adjustment."""
+        self._watch = watch
+        self._balance = balance
+        self._log_prior: Tensor | None = None
+
+    def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the losses, (B,); by the given label before the estimate."""
+        truth = self._watch.truth
+        if truth is None:
+            return losses.cross_entropy(logits, labels)
+        if self._log_prior is None:
+            shares = truth.double().mean(dim=0)
+            self._log_prior = shares.clamp_min(_SMALLEST).log().float().to(logits.device)
+        adjusted = logits + self._balance * self._log_prior
+        return losses.soft_cross_entropy(adjusted, truth[places].to(logits.device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Keep nothing: the estimate is the picker's."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up nothing."""
+
+
+def class_aware(options: ClassAwareOptions, watch: NoiseWatch) -> tuple[ClassAware, TruthLoss]:
+    """Return the method's picker and its objective, which go by the same estimate."""
+    return ClassAware(options, watch), TruthLoss(watch, options.balance)

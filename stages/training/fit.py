@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.methods import losses
-from stages.methods.class_imbalance import ClassWeights
+from stages.methods.class_imbalance import ClassWeights, Sampling, sampling_weights
 from stages.report import Array, Report, Store
 from stages.training.device import Precision, autocast
 from stages.training.failures import (
@@ -56,6 +56,7 @@ class FitPlan:
     device: torch.device
     class_weights: ClassWeights = "none"
     logit_adjustment: float = 0.0
+    sampling: Sampling = "natural"
     compile: bool = False
     keep_best: bool = False
     keep_epochs: int = 0
@@ -74,7 +75,8 @@ class FitPlan:
             "keep_epochs",
         )
         more = ("class_weights", "logit_adjustment", "compile")
-        return cls(**{name: getattr(options, name) for name in names + more}, device=device, keep_best=keep_best)
+        found = {name: getattr(options, name) for name in names + more}
+        return cls(**found, device=device, sampling=getattr(options, "sampling", "natural"), keep_best=keep_best)
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,15 @@ def learning_rate(epoch: int, plan: FitPlan) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / plan.epochs))
 
 
-def batches(count: int, size: int, generator: torch.Generator) -> list[Tensor]:
-    """Return a permutation of 0..count-1 in batches of nearly equal size, at most `size`; no small one is left over."""
-    order = torch.randperm(count, generator=generator)
+def batches(count: int, size: int, generator: torch.Generator, weights: Tensor | None = None) -> list[Tensor]:
+    """Return places 0..count-1 in batches of nearly equal size, at most `size`; no small one is left over.
+
+    A permutation of them; with `weights`, (count,), so many draws with replacement, each place as likely as its weight.
+    """
+    if weights is None:
+        order = torch.randperm(count, generator=generator)
+    else:
+        order = torch.multinomial(weights, count, replacement=True, generator=generator)
     return list(order.tensor_split(math.ceil(count / size)))
 
 
@@ -221,7 +229,8 @@ def _epoch(epoch: int, state: TrainingState, run: _Run) -> Row:
         network.train()
         optimizer.param_groups[0]["lr"] = rate
     total, learnt, seen = 0.0, 0, epoch * len(examples.rows)
-    for number, places in enumerate(batches(len(examples.rows), plan.batch_size, generator)):
+    weights = sampling_weights(examples.labels, examples.classes, plan.sampling)
+    for number, places in enumerate(batches(len(examples.rows), plan.batch_size, generator, weights)):
         loss, count = _step_or_say_what_fits(places, state, run, signals, generator)
         total, learnt, seen = total + loss, learnt + count, seen + len(places)
         if not abs(loss) <= _EXPLODED * count:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError
 from stages.methods.splitting import k_folds
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import Report, Store
 from stages.training.fit import Examples, FitPlan, fit
 from stages.training.noise_watch import LabelEvidence

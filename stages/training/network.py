@@ -16,7 +16,10 @@ from stages.training.randomness import island
 
 
 class Head(nn.Module):
-    """Standardises the backbone's features, and classifies them, with one hidden layer where `hidden` > 0."""
+    """Standardises the backbone's features, and classifies them, with one hidden layer where `hidden` > 0.
+
+    Dropout is before each of its layers.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -31,7 +34,8 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return penultimate features (B, H) and logits (B, K) of backbone features (B, D)."""
-        penultimate = self.neck((features - self.shift) * self.scale)
+        standard = (features - self.shift) * self.scale
+        penultimate = standard if isinstance(self.neck, nn.Identity) else self.neck(self.dropout(standard))
         return penultimate, self.last(self.dropout(penultimate))
 
 

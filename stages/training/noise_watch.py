@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from schemas.errors import NothingToDoError
 from stages.methods.noise_estimate import NoiseEstimate, Rate, estimate_noise
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ class LabelEvidence:
 
 
 class NoiseWatch:
-    """Takes features from a network, or has them from the first, and makes the estimate."""
+    """Takes features from a network, or has them from the first, and makes the estimate.
+
+    Attributes:
+        known: what is known of the labels.
+        summary: the estimate, as `summary` gives it; None before it is made, empty where it cannot be.
+        truth: (N, K) posterior of the true class by features and label; None where there is none.
+    """
 
     def __init__(self, known: LabelEvidence, classes: int, seed: int) -> None:
         """Take what is known of the labels, K, and the estimate's seed."""
         self.known = known
-        self.found: NoiseEstimate | None = None
         self.summary: dict[str, Any] | None = None
+        self.truth: Tensor | None = None
         self._classes = classes
         self._seed = seed
         self._features: Tensor | None = None
@@ -72,14 +79,22 @@ class NoiseWatch:
             return
         known = self.known
         try:
-            self.found = estimate_noise(
+            found = estimate_noise(
                 features.double().numpy(), known.given, known.true, known.group, self._classes, self._seed
             )
         except NothingToDoError:
             self.summary = {}
             return
-        self.summary = summary(self.found)
+        self.summary, self.truth = summary(found), torch.from_numpy(found.truth).float()
         self._features = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what must be kept beside the summary."""
+        return {} if self.truth is None else {"truth": self.truth}
+
+    def restore(self, summary: dict[str, Any] | None, tensors: Mapping[str, Tensor]) -> None:
+        """Take up an estimate that was made before."""
+        self.summary, self.truth = summary, tensors.get("truth")
 
 
 def summary(found: NoiseEstimate) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -44,10 +45,17 @@ class Picker(Protocol):
     def end(self, epoch: int, signals: EpochSignals, labels: Tensor, window: GradientWindow) -> None:
         """Learn from a finished epoch."""
 
+    @property
+    def truth(self) -> Tensor | None:
+        """Posterior of the true class of each sample, (N, K); None where it is not estimated (yet)."""
+
     def facts(self) -> dict[str, Any]:
         """Return what must be kept for a run that goes on later."""
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow, /) -> None:
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that must be kept, too."""
+
+    def restore(self, facts: dict[str, Any], tensors: Mapping[str, Tensor], window: GradientWindow, /) -> None:
         """Take up what was kept."""
 
 
@@ -55,6 +63,7 @@ class PickAll:
     """Plain cross-entropy: every sample, under its label as it is."""
 
     noise_rate_estimate: float | None = None
+    truth: Tensor | None = None
     forget_rate: float = 0.0
     observes: Gradients = "none"
     learns_from_all = False
@@ -78,7 +87,11 @@ class PickAll:
         """Keep nothing."""
         return {}
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
+    def tensors(self) -> dict[str, Tensor]:
+        """Keep nothing."""
+        return {}
+
+    def restore(self, facts: dict[str, Any], tensors: Mapping[str, Tensor], window: GradientWindow) -> None:
         """Take up nothing."""
 
 
@@ -131,6 +144,11 @@ class PickSmallLoss:
     def noise_rate_estimate(self) -> float | None:
         """The overall rate; None before it is estimated."""
         return self.watch.rate
+
+    @property
+    def truth(self) -> Tensor | None:
+        """As it is estimated."""
+        return self.watch.truth
 
     def begin(self, epoch: int) -> None:
         """Set R(e), and take the variance of gradients of the epochs before."""
@@ -185,9 +203,13 @@ class PickSmallLoss:
         """Keep the estimate's summary."""
         return {"noise": self.watch.summary}
 
-    def restore(self, facts: dict[str, Any], window: GradientWindow) -> None:
+    def tensors(self) -> dict[str, Tensor]:
+        """Keep the posterior of the true classes."""
+        return self.watch.tensors()
+
+    def restore(self, facts: dict[str, Any], tensors: Mapping[str, Tensor], window: GradientWindow) -> None:
         """Take up the estimate and the window."""
-        self.watch.summary = facts["noise"]
+        self.watch.restore(facts["noise"], tensors)
         self._window = window
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from stages.methods import losses
-from stages.training.class_aware import ClassAware, ClassAwareOptions
+from stages.training.class_aware import ClassAwareOptions, class_aware
 from stages.training.fit import Rule
 from stages.training.network import Network, build_network, fit_standardisation, load_weights
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
@@ -41,7 +41,7 @@ CLEAN_FLOOR = 0.82
 """Share of those expected to be right that each class keeps: see docs/experiments.md."""
 TWICE = (
     "{} evens out the classes by the shares that it estimates (--balance); "
-    "--logit-adjustment and --class-weights go by the noisy labels"
+    "--logit-adjustment, --class-weights and --sampling go by the noisy labels"
 )
 _EARLY = 3
 """Epochs after which co-teaching's features show the noise."""
@@ -148,8 +148,7 @@ def rule(config: MethodOptions, known: LabelEvidence, classes: int) -> Rule:
         return Rule(PickSmallLoss(small_loss_options(config), watch), plain.objective)
     if config.method == "class-aware":
         warm_up = min(config.warm_up, _half(config))
-        both = ClassAware(ClassAwareOptions(warm_up, config.clean_floor, config.balance), watch)
-        return Rule(both, both)
+        return Rule(*class_aware(ClassAwareOptions(warm_up, config.clean_floor, config.balance), watch))
     return plain
 
 

@@ -47,7 +47,7 @@ class TrainingState:
             "networks": dict(tensors_of(self.networks)),
             "optimizers": dict(self._momenta()),
         }
-        for name, tensors in (("objective", objective.tensors()), ("best", self.best)):
+        for name, tensors in (("picker", picker.tensors()), ("objective", objective.tensors()), ("best", self.best)):
             if tensors:
                 parts[name] = dict(tensors)
         for epoch, signals in enumerate(self.signals):
@@ -78,7 +78,7 @@ class TrainingState:
                 self.window.entries[int(name.split("-")[1])] = dict(kept.parts[name])
             elif name.endswith("-weights"):
                 self.tail[int(name.split("-")[1])] = dict(kept.parts[name])
-        picker.restore(kept.facts["picker"], self.window)
+        picker.restore(kept.facts["picker"], kept.tensors("picker"), self.window)
 
     def finite(self) -> bool:
         """Say whether every weight is a number."""

@@ -288,7 +288,7 @@ def test_the_manifest_says_what_went_in_and_what_came_out(alrctl: Alrctl, work: 
     assert (found["stage"], found["version"], found["seed"], found["device"]) == ("select", __version__, 5, "cpu")
     assert set(found["options"]) == set(SelectConfig.model_fields)
     told = {name: found["options"][name] for name in ("strategy", "budget", "pool", "seed")}
-    assert told == {"strategy": "entropy", "budget": 12, "pool": "noisy", "seed": 5}
+    assert told == {"strategy": "entropy", "budget": 12, "pool": "auto", "seed": 5}
     assert set(found["inputs"]) == {"scores", "samples", "classes", "images"}
     for record in found["inputs"].values():
         path = work / "r1/queue" / record["path"]

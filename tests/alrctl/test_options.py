@@ -88,7 +88,7 @@ def test_all_that_is_wrong_with_flags_and_file_is_told_at_once(
         f"{file}: unknown option 'strateggy'; did you mean 'strategy'?",
         f"{file}: unknown option 'flavour'",
         f"{file}: budget: '-3' should be greater than 0",
-        "--pool: 'nois' is not one of noisy, all; did you mean 'noisy'?",
+        "--pool: 'nois' is not one of auto, noisy, all; did you mean 'noisy'?",
         "--seed: 'x' should be a valid integer, unable to parse string as an integer",
     ):
         assert told in ran.err

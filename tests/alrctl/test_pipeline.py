@@ -199,6 +199,24 @@ def test_each_step_reads_what_the_one_before_wrote() -> None:
     assert found["r2/model"].arguments["clean"] == Path("base/lnl")
 
 
+@pytest.mark.parametrize(
+    ("told", "anew"),
+    [
+        ({"train-lnl": {"method": "class-aware"}}, True),
+        ({"recalibrate": {"trust": "weighted"}}, True),
+        ({"train-lnl": {"method": "class-aware"}, "recalibrate": {"trust": "clean"}}, False),
+        ({}, False),
+    ],
+)
+def test_where_each_network_judges_the_labels_anew_the_next_round_goes_by_that(
+    told: dict[str, Any], anew: bool
+) -> None:
+    found = {step.name: step for step in pipeline.plan(parse(source="photos", rounds=2, expert="oracle", **told))}
+    for name in ("r2/scores", "r2/eval"):  # without a name for it, what lies beside the checkpoint
+        assert found[name].arguments["checkpoint"] == Path("base") / ("r1/model" if name == "r2/scores" else "r2/model")
+        assert found[name].arguments.get("clean") == (None if anew else Path("base/lnl")), name
+
+
 def test_every_round_may_begin_from_phase_1_again() -> None:
     found = {step.name: step for step in pipeline.plan(parse(source="photos", start_from="lnl", rounds=2))}
     assert found["r2/model"].arguments["checkpoint"] == Path("base/lnl")

@@ -435,3 +435,19 @@ def test_trusting_everything_learns_from_every_training_sample(alrctl: Alrctl, f
     found = done(again(alrctl, finished, tmp_path / "all", "--trust", "all", "--json"))
     usual = done(again(alrctl, finished, tmp_path / "usual", "--json"))
     assert found["trusted"] == train > usual["trusted"]
+
+
+def test_the_last_layer_alone_is_retrained_and_judged_over_its_last_epochs(
+    work: Path, alrctl: Alrctl, tmp_path: Path
+) -> None:
+    trained = ("--labels", work / "r1/labels", "--checkpoint", work / "lnl", "--layers", "last")
+    more = ("--sampling", "balanced", "--epochs", 3, "--keep-epochs", 2, "--device", "cpu")
+    ran = alrctl("recalibrate", work / "data", *trained, *more, "-o", tmp_path / "model")
+    assert ran.code == 0, ran.err
+    before, after = (load_file(place / "checkpoint.safetensors") for place in (work / "lnl", tmp_path / "model"))
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"network1.head.last.weight", "network1.head.last.bias"}
+    judged = ("--checkpoint", tmp_path / "model", "--bootstrap", 0, "--no-figures")
+    ran = alrctl("evaluate", work / "data", *judged, "-o", tmp_path / "eval", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["summary"]["last_epochs"]["epochs"] == [2, 3]

@@ -14,7 +14,7 @@ import torch
 from alrctl import resume
 from alrctl.resume import DiskStore, SavedArray
 from schemas.errors import UsageError
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import SilentReport, Unfinished, in_memory
 from stages.training.fit import Examples, FitPlan, Rule, fit
 from stages.training.inputs import FeatureInputs

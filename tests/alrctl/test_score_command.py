@@ -98,6 +98,19 @@ def test_the_table_says_everything_that_can_be_said(finished: Path, alrctl: Alrc
     assert embeddings.shape == (77, 96)
 
 
+def test_the_estimate_of_training_is_taken_over(finished: Path, alrctl: Alrctl, tmp_path: Path) -> None:
+    scored = pl.read_parquet(finished / "r1/scores/scores.parquet")
+    clean = pl.read_parquet(finished / "lnl/clean.parquet")
+    both = scored.select("sample_id", "true_posterior").join(clean, on="sample_id", maintain_order="left")
+    assert both["true_posterior"].null_count() == 0
+    assert both["true_posterior"].to_list() == both["true_posterior_right"].to_list()
+    foreign = clean.with_columns(true_posterior=pl.lit([0.5, 0.5], pl.List(pl.Float32)))
+    foreign.write_parquet(tmp_path / "clean.parquet")
+    ran = alrctl(*score(finished, tmp_path / "out", "--clean", tmp_path / "clean.parquet"))
+    path = tmp_path / "clean.parquet"
+    check_refused(ran, 4, f"{path}: true_posterior is not of the 3 classes of {finished / 'data'}", tmp_path / "out")
+
+
 def test_what_is_not_asked_for_is_left_empty(finished: Path, alrctl: Alrctl, tmp_path: Path) -> None:
     assert alrctl(*score(finished, tmp_path / "all", *EXACT)).code == 0
     assert alrctl(*score(finished, tmp_path / "s", *EXACT, "--dropout-passes", 0, "--neighbours", 0)).code == 0

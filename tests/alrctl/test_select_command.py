@@ -552,7 +552,7 @@ def test_scores_are_held_to_what_no_column_shows_by_itself(
 def test_a_csv_of_scores_will_do_for_strategies_that_need_no_posterior(
     finished: Path, tmp_path: Path, alrctl: Alrctl
 ) -> None:
-    scores = pl.read_parquet(finished / "r1/scores/scores.parquet").drop("posterior")
+    scores = pl.read_parquet(finished / "r1/scores/scores.parquet").drop("posterior", "true_posterior")
     scores.write_csv(tmp_path / "scores.csv")
     ran = alrctl("select", tmp_path / "scores.csv", "--strategy", "margin", "--budget", 3, "-o", tmp_path / "q")
     assert ran.code == 0, ran.err

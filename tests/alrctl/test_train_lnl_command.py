@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from alrctl import checkpoints
 from alrctl.matrices import read_transition
 from schemas.classes import Classes
 
@@ -114,3 +115,29 @@ def test_what_is_trusted_can_still_be_said(alrctl: Alrctl, work: Path, tmp_path:
     assert ran.code == 0, ran.err
     assert ran.document["summary"]["trust"] == "clean"
     assert not (tmp_path / "model/clean.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "share"),
+    [
+        (("--method", "class-aware", "--train", "head"), 0.5),
+        (("--method", "class-aware", "--train", "head", "--dropout", 0.2), 0.2),
+        (("--method", "class-aware"), 0.0),
+        (("--method", "coteaching", "--train", "head"), 0.0),
+    ],
+)
+def test_dropout_is_by_method_unless_it_is_told(
+    finished: Path, alrctl: Alrctl, tmp_path: Path, words: tuple[object, ...], share: float
+) -> None:
+    data = ("train-lnl", finished / "data", "--labels", finished / "noisy", *SHORT)
+    ran = alrctl(*data, *words, "--epochs", 1, "-o", tmp_path / "lnl")
+    assert ran.code == 0, ran.err
+    assert checkpoints.read(tmp_path / "lnl" / "checkpoint.safetensors").metadata.spec.dropout == share
+
+
+@pytest.mark.parametrize("wrong", ["1", "-0.1", "half"])
+def test_a_dropout_that_is_no_share_is_refused(finished: Path, alrctl: Alrctl, tmp_path: Path, wrong: str) -> None:
+    data = ("train-lnl", finished / "data", "--labels", finished / "noisy", *SHORT)
+    ran = alrctl(*data, "--dropout", wrong, "-o", tmp_path / "lnl")
+    assert ran.code == 2
+    assert "--dropout" in ran.err

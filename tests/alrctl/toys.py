@@ -136,6 +136,10 @@ def write_answers(sandbox: Sandbox, path: Path) -> None:
     answer(sandbox.root / "work/r1/queue/queue.csv", path)
 
 
+def write_audit(sandbox: Sandbox, path: Path) -> None:
+    answer(sandbox.root / "work/audit/queue.csv", path)
+
+
 def write_settled(sandbox: Sandbox, path: Path) -> None:
     """Let two annotators differ about the first round's queue, and a third settle what they left."""
     queue, labels = sandbox.root / "work/r1/queue", sandbox.root / "work/r1/labels"
@@ -242,6 +246,7 @@ MAKERS: dict[str, Callable[[Sandbox, Path], None]] = {
     r"pathmnist_64\.npz": write_pathmnist,
     r"list\.csv": write_list,
     r"answers\.csv": write_answers,
+    r"audit\.csv": write_audit,
     r"settled\.csv": write_settled,
     r"ann\.csv": write_packet_of(1),
     r"bob\.csv": write_packet_of(2),

@@ -21,6 +21,7 @@ from stages.methods.judgement import Seen
 from stages.methods.label_audit import Audit, Labels
 from stages.methods.metrics import BY_CLASS, Yardstick
 from stages.methods.predictions import Predictions
+from stages.methods.stratified import Stratum
 from stages.report import Report, SilentReport
 
 CLASSES = ("red", "green", "blue")
@@ -307,7 +308,7 @@ def test_label_quality_is_told_overall_by_class_and_as_transitions() -> None:
 
 
 def test_the_estimate_of_the_noise_comes_from_the_audits() -> None:
-    found = judged(inputs(audits=[Audit(1, np.array([True, False, False, False]), 50, 100)])).estimated_noise
+    found = judged(inputs(audits=[Audit(1, (Stratum(50, 4, 1),), 100)])).estimated_noise
     assert found is not None
     assert (found["value"], found["wrong"], found["looked_at"]) == (0.25, 1, 4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,13 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
+from schemas.clean import CLEAN
 from schemas.errors import NothingToDoError, UsageError
 from schemas.history import HISTORY
+from stages.methods.samples import posteriors
 from stages.recalibrate import RecalibrateConfig, RecalibrateInputs, RecalibrateOutputs, run, trusted
-from stages.report import NoStore, Report, SilentReport
+from stages.report import NoStore, Report, SilentReport, in_memory
 from stages.training.backbones import build_backbone
 from stages.training.inputs import FeatureInputs, ImageInputs
-from stages.training.network import build_network
+from stages.training.network import Head, build_network
 from stages.training.recipe import start
 
 CPU, CLASSES = torch.device("cpu"), ("red", "green", "blue")
@@ -70,6 +73,7 @@ def inputs(**changed: Any) -> RecalibrateInputs:
     features = torch.randn(40, 5, generator=generator)
     features[:, :3] += 2 * torch.nn.functional.one_hot(labels)
     usual: dict[str, Any] = {
+        "sample_ids": [f"s{number}" for number in range(30)],
         "rows": torch.arange(10, 40),
         "labels": labels[10:],
         "first_labels": None,
@@ -203,9 +207,15 @@ def test_weighted_learns_from_all_and_judges_anew() -> None:
     found = recalibrate(given, trust="weighted")
     assert isinstance(given.inputs, Seen)
     assert given.inputs.learnt >= set(range(10, 40))
-    assert found.judged is not None and found.noise is not None
-    clean, right = found.judged
-    assert clean[:10].all() and (right[:10] == 1).all()
+    assert found.clean is not None and found.noise is not None
+    clean = CLEAN.check(found.clean, "clean")
+    assert clean["sample_id"].to_list() == given.sample_ids
+    told = clean.head(10)
+    assert told["judged_clean"].all() and (told["certainty"] == 1).all()
+    truth = posteriors(clean, "true_posterior")
+    np.testing.assert_array_equal(truth[:10], np.eye(3)[given.labels[:10]])
+    label = given.labels.numpy()
+    np.testing.assert_allclose(clean["certainty"].to_numpy(), truth[np.arange(30), label], atol=1e-6)
     assert found.noise["told"] == 10
     assert found.facts["estimated_noise_rate"] == found.noise["rate"]["value"]
     assert (found.facts["trust"], found.facts["trusted"]) == ("weighted", 30)
@@ -213,7 +223,7 @@ def test_weighted_learns_from_all_and_judges_anew() -> None:
 
 def test_other_trust_judges_nothing_anew() -> None:
     found = recalibrate(inputs(), trust="clean")
-    assert found.judged is None
+    assert found.clean is None
     assert found.noise is None
     assert found.facts["estimated_noise_rate"] is None
 
@@ -325,3 +335,95 @@ def test_without_correcting_validation_goes_by_its_labels_as_usual() -> None:
 
 def test_by_default_the_checkpoint_is_gone_on_from_and_corrections_are_learnt() -> None:
     assert (RecalibrateConfig().from_, RecalibrateConfig().correct) == ("checkpoint", True)
+
+
+def unlike(found: RecalibrateOutputs, before: dict[str, Tensor]) -> set[str]:
+    """The tensors that are other than before."""
+    return {name for name, tensor in found.network.state_dict().items() if not torch.equal(tensor, before[name])}
+
+
+def kept(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_the_last_layer_learns_alone_and_begins_anew() -> None:
+    given = inputs()
+    recalibrate(given, trust="all", epochs=20)
+    before = kept(given.network)
+    other = replace(given, network=copy.deepcopy(given.network))
+    found = recalibrate(given, layers="last", epochs=10)
+    assert found.network is given.network
+    assert unlike(found, before) == {"last.weight", "last.bias"}
+    assert found.facts["val_balanced_accuracy"] > 0.6
+    assert isinstance(other.network, Head)
+    with torch.no_grad():
+        for tensor in (other.network.last.weight, other.network.last.bias):
+            tensor.add_(100)
+    again = recalibrate(other, layers="last", epochs=10)
+    torch.testing.assert_close(again.network.state_dict()["last.weight"], found.network.state_dict()["last.weight"])
+
+
+def test_the_last_epochs_of_a_last_layer_are_of_the_whole_network() -> None:
+    given = inputs(val_rows=torch.arange(0), val_labels=torch.arange(0))
+    found = recalibrate(given, layers="last", epochs=3, keep_epochs=2)
+    assert sorted(found.tail) == [1, 2]
+    state = found.network.state_dict()
+    last = {name: in_memory(array) for name, array in found.tail[2].items()}
+    assert last.keys() == {f"network1.{name}" for name in state}
+    for name, tensor in state.items():
+        torch.testing.assert_close(last[f"network1.{name}"], tensor)
+    assert not torch.equal(in_memory(found.tail[1]["network1.last.weight"]), state["last.weight"])
+
+
+def test_the_last_layer_of_a_whole_network_learns_on_its_features() -> None:
+    shape = spec().model_copy(update={"train": "all", "hidden": 0, "feature_width": 96})
+    network = build_network(shape, 3, 0, 1)
+    images = torch.randint(0, 255, (40, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    given = inputs(network=network, spec=shape, inputs=ImageInputs(images, shape, CPU, "paper"))
+    before = kept(network)
+    found = recalibrate(given, layers="last", epochs=2)
+    assert unlike(found, before) == {"head.last.weight", "head.last.bias"}  # batch norm's statistics stay, too
+    assert found.tail[1].keys() == {f"network1.{name}" for name in before}
+
+
+def test_weighted_may_learn_by_the_last_layer_alone() -> None:
+    given = spoilt()
+    before = kept(given.network)
+    found = recalibrate(given, trust="weighted", layers="last")
+    assert unlike(found, before) == {"last.weight", "last.bias"}
+    assert found.clean is not None
+
+
+def test_a_last_layer_from_scratch_is_refused() -> None:
+    with pytest.raises(ValidationError, match="--from scratch takes none of them"):
+        RecalibrateConfig.model_validate({"layers": "last", "from": "scratch"})
+
+
+def test_classes_are_drawn_as_the_option_says() -> None:
+    labels = torch.tensor([0] * 26 + [1] * 3 + [2])
+    judged, val = np.ones(30, dtype=np.int8), torch.arange(0)
+
+    class Counting(FeatureInputs):
+        drawn = torch.zeros(3)
+
+        def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+            if generator is not None:
+                self.drawn += torch.bincount(labels[rows - 10], minlength=3)
+            return super().batch(rows, generator)
+
+    shares = {}
+    for sampling in ("natural", "square-root", "balanced"):
+        seen = Counting(torch.randn(40, 5, generator=torch.Generator().manual_seed(0)), CPU)
+        seen.drawn = torch.zeros(3)
+        given = inputs(labels=labels, judged_clean=judged, inputs=seen, val_rows=val, val_labels=val)
+        recalibrate(given, sampling=sampling, epochs=60)
+        shares[sampling] = (seen.drawn / seen.drawn.sum()).tolist()
+    roots = torch.tensor([26.0, 3, 1]).sqrt()
+    assert shares["natural"] == pytest.approx([26 / 30, 3 / 30, 1 / 30])
+    assert shares["square-root"] == pytest.approx((roots / roots.sum()).tolist(), abs=0.05)
+    assert shares["balanced"] == pytest.approx([1 / 3] * 3, abs=0.05)
+
+
+def test_sampling_by_class_and_weighted_trust_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="--sampling"):
+        RecalibrateConfig.model_validate({"trust": "weighted", "sampling": "balanced"}).settled("sce")

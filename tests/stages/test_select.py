@@ -433,6 +433,35 @@ def test_expected_correction_takes_what_an_expert_said_for_true(count: int, seed
     assert told in found.queue["reason"][0]
 
 
+def estimated(table: pl.DataFrame, seed: int = 3) -> tuple[pl.DataFrame, np.ndarray]:
+    """Scores with a posterior of the truth that says something else than the network."""
+    truth = np.random.default_rng(seed).dirichlet(np.ones(3), table.height).astype(np.float32)
+    return table.with_columns(true_posterior=pl.Series(truth).arr.to_list()), truth.astype(np.float64)
+
+
+def test_expected_correction_goes_by_what_training_estimated_and_looks_at_all() -> None:
+    table, truth = estimated(scores(30).with_columns(judged_clean=pl.int_range(pl.len()) % 2 == 0))
+    table = table.with_columns(relabelled=pl.int_range(pl.len()) == 4)
+    label = np.array([NAMES.index(name) for name in table["given_label"]])
+    truth[4] = np.eye(3)[label[4]]
+    expected = mislabelling.expected_correction(truth / truth.sum(1, keepdims=True), label, 0.25).expected
+    found = select(table, strategy="expected-correction")
+    assert found.facts["chosen_from"] == "all"
+    assert ids(found) == [f"s{row}" for row in np.argsort(-expected, kind="stable") if row != 4]
+    np.testing.assert_allclose(found.queue["score"].to_list(), np.sort(expected[np.arange(30) != 4])[::-1], atol=1e-6)
+    assert select(table, strategy="expected-correction", pool="noisy").queue.height == 15
+
+
+def test_the_pool_is_the_noisy_one_for_others_and_where_a_sample_has_no_estimate() -> None:
+    table, _ = estimated(scores(30).with_columns(judged_clean=pl.int_range(pl.len()) % 2 == 0))
+    assert select(table, strategy="entropy").facts["chosen_from"] == "noisy"
+    part = table.with_columns(true_posterior=pl.when(pl.int_range(pl.len()) > 0).then("true_posterior"))
+    found = select(part, strategy="expected-correction")
+    assert (found.facts["chosen_from"], found.queue.height) == ("noisy", 15)
+    without = table.with_columns(true_posterior=pl.lit(None, pl.List(pl.Float32)))
+    assert ids(found) == ids(select(without, strategy="expected-correction"))
+
+
 def test_expected_correction_is_the_default() -> None:
     table = scores(30)
     config = SelectConfig(budget=5.0)

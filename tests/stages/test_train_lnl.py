@@ -15,7 +15,7 @@ from schemas.clean import CLEAN
 from schemas.errors import DataError, UsageError
 from schemas.history import HISTORY
 from schemas.signals import SIGNALS
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, Report, SilentReport
 from stages.train_lnl import TrainLnlConfig, TrainLnlInputs, TrainLnlOutputs, _warn_of_starved_classes, run
 from stages.training.backbones import build_backbone
@@ -73,30 +73,30 @@ def test_judged_clean_is_network_ones_pick_in_the_last_epoch(method: str) -> Non
     found = train(method=method, forget_rate=0.3)
     signals = SIGNALS.check(signals_of(found), "signals")
     last = signals.filter((pl.col("epoch") == 6) & (pl.col("network") == 1))
-    assert found.clean["sample_id"] == last["sample_id"].to_list() == NAMES
-    assert found.clean["judged_clean"] == last["kept"].to_list()
-    assert found.facts["judged_clean"] == sum(found.clean["judged_clean"]) == last["kept"].sum()
+    assert found.clean["sample_id"].to_list() == last["sample_id"].to_list() == NAMES
+    assert found.clean["judged_clean"].to_list() == last["kept"].to_list()
+    assert found.facts["judged_clean"] == found.clean["judged_clean"].sum() == last["kept"].sum()
     assert 0 < last["kept"].sum() < 30
-    CLEAN.make(found.clean)
+    assert CLEAN.check(found.clean, "clean")["true_posterior"].list.len().to_list() == [3] * 30
 
 
 def test_certainty_is_the_share_of_picks_over_the_last_five_epochs_and_both_networks() -> None:
     found = train(method="coteaching", forget_rate=0.3)
     by_sample = signals_of(found).filter(pl.col("epoch") >= 2).group_by("sample_id", maintain_order=True)
-    assert found.clean["certainty"] == pytest.approx(by_sample.agg(pl.col("kept").mean())["kept"].to_list())
+    assert found.clean["certainty"].to_list() == pytest.approx(by_sample.agg(pl.col("kept").mean())["kept"].to_list())
 
 
 def test_certainty_of_a_short_training_is_over_all_its_epochs() -> None:
     found = train(method="coteaching", forget_rate=0.3, epochs=3)
     by_sample = signals_of(found).group_by("sample_id", maintain_order=True).agg(pl.col("kept").mean())
-    assert found.clean["certainty"] == pytest.approx(by_sample["kept"].to_list())
+    assert found.clean["certainty"].to_list() == pytest.approx(by_sample["kept"].to_list())
 
 
 def test_cross_entropy_makes_no_judgement_and_one_network(report: Report, heard: list[str]) -> None:
     found = train(report=report, method="cross-entropy")
-    clean = CLEAN.make(found.clean)
+    clean = CLEAN.check(found.clean, "clean")
     assert len(found.networks) == 1
-    assert clean["judged_clean"].null_count() == clean["certainty"].null_count() == 30
+    assert all(clean[name].null_count() == 30 for name in ("judged_clean", "certainty", "true_posterior"))
     assert found.facts["judged_clean"] is None
     assert set(signals_of(found)["network"]) == {1}
     assert signals_of(found)["kept"].all()
@@ -271,7 +271,7 @@ def test_the_published_programs_spellings_are_taken(spelling: str, method: str) 
 def test_a_robust_loss_learns_from_all_samples_judges_none_and_is_not_cross_entropy(method: str) -> None:
     found, plain = train(method=method, epochs=30), train(method="cross-entropy", epochs=30)
     assert len(found.networks) == 1
-    assert found.clean["judged_clean"] == [None] * 30
+    assert found.clean["judged_clean"].to_list() == [None] * 30
     assert signals_of(found)["kept"].all()
     assert found.history[-1]["train_loss"] != plain.history[-1]["train_loss"]
     assert found.history[-1]["val_macro_f1"] > 0.5
@@ -293,7 +293,7 @@ def test_scratch_leaves_the_network_as_it_began() -> None:
     assert len(found.networks) == 1
     assert torch.equal(found.networks[0].state_dict()["last.weight"], untouched["last.weight"])
     assert found.history == list(found.signals) == []
-    assert found.clean["judged_clean"] == [None] * 30
+    assert found.clean["judged_clean"].to_list() == [None] * 30
     assert HISTORY.rows(found.history).height == 0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.methods.feature_space import FeatureSpace
 from stages.methods.noisy_head import fit_head
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 
 
 def ring(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from stages.methods.label_audit import BY_CLASS, Audit, Labels, by_class, by_truth, estimate, judged, transition
+from stages.methods.stratified import Stratum, share
 
 CLASSES = ("red", "green", "blue", "black")
 
@@ -140,25 +141,33 @@ def test_rows_of_the_transition_are_true_classes() -> None:
 
 
 def audit(round_: int, wrong: int, right: int, pool: int = 500) -> Audit:
-    return Audit(round_, np.r_[np.ones(wrong, dtype=bool), np.zeros(right, dtype=bool)], pool, 1000)
+    return Audit(round_, (Stratum(pool, wrong + right, wrong),), 1000)
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(3, 17), (0, 20), (20, 0), (1, 0), (150, 250)])
-def test_the_estimate_is_the_share_changed_with_the_exact_binomial_interval(wrong: int, right: int) -> None:
+def test_the_estimate_is_the_share_changed_with_the_exact_interval(wrong: int, right: int) -> None:
     told, count = estimate([audit(1, wrong, right)]), wrong + right
     assert told is not None
-    exact = stats.binomtest(wrong, count).proportion_ci(0.95, method="exact")
+    exact = share(Stratum(500, count, wrong))
+    assert exact is not None
     ends = {"value": wrong / count, "low": pytest.approx(exact.low), "high": pytest.approx(exact.high)}
     assert told == ends | {"wrong": wrong, "looked_at": count, "pool": 500, "samples": 1000, "round": 1}
-    if 0 < wrong < count:  # Clopper and Pearson's ends by the beta distribution
-        assert told["low"] == pytest.approx(stats.beta.ppf(0.025, wrong, right + 1))
-        assert told["high"] == pytest.approx(stats.beta.ppf(0.975, wrong + 1, right))
+    binomial = stats.binomtest(wrong, count).proportion_ci(0.95, method="exact")
+    assert binomial.low - 0.001 <= told["low"] <= told["high"] <= binomial.high + 0.001  # no wider than with all drawn
 
 
-def test_the_estimate_is_from_the_first_round_that_drew_at_random() -> None:
-    told = estimate([audit(3, 9, 1, 100), audit(2, 1, 3, 400)])
+def test_the_estimate_is_from_the_round_that_drew_from_most() -> None:
+    told = estimate([audit(3, 9, 1, 100), audit(2, 1, 3, 400), audit(4, 3, 1, 400)])
     assert told is not None
     assert (told["round"], told["value"], told["pool"], told["looked_at"]) == (2, 0.25, 400, 4)
+
+
+def test_an_audit_without_an_answer_for_a_class_tells_nothing_of_the_whole() -> None:
+    part = Audit(1, (Stratum(900, 9, 3), Stratum(9, 0, 0)), 1000)
+    assert estimate([part]) is None
+    told = estimate([part, audit(2, 1, 3, 400)])
+    assert told is not None
+    assert told["round"] == 2
 
 
 def test_nothing_looked_at_by_chance_estimates_nothing() -> None:

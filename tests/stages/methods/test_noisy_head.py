@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.methods.mislabelling import symmetric_transition
 from stages.methods.noisy_head import Head, fit_head
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 
 Ints = NDArray[np.int64]
 

@@ -268,7 +268,7 @@ ALWAYS = {
         ({"strategy": "neighbours"}, {"neighbour_disagreement"}),
         ({"strategy": "label-quality"}, {"self_confidence"}),
         ({"strategy": "badge"}, {"posterior"}),
-        ({}, {"posterior"}),
+        ({}, {"posterior", "true_posterior"}),
         ({"strategy": "random", "group": "one"}, {"group_id"}),
         ({"strategy": "random", "group": "whole"}, {"group_id"}),
         ({"strategy": "entropy", "where": "margin < 0.1 AND age > 50 OR margin > loss"}, {"entropy", "margin", "age"}),

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from stages.methods import transition
+from stages.methods import transition, transition_model
 from stages.methods.mislabelling import posterior_of_truth, symmetric_transition
-from stages.methods.transition import STRUCTURES, UNKNOWN, Evidence, Structure, calibrate, draws, fit, weights
+from stages.methods.transition import STRUCTURES, calibrate, draws, fit, weights
+from stages.methods.transition_model import UNKNOWN, Evidence, Structure
 
 Floats = NDArray[np.float64]
 SWAPS = np.array([[0.6, 0.4, 0, 0], [0.4, 0.6, 0, 0], [0, 0, 0.7, 0.3], [0, 0, 0.2, 0.8]])
@@ -44,7 +45,7 @@ def test_gradient_and_curvature_are_those_of_the_posterior(structure: Structure,
     made = evidence(symmetric_transition(0.3, classes), samples=60, told=0.2)
     given = made.given.copy()
     given[::7] = UNKNOWN
-    model = transition._Model(Evidence(made.logits, given, made.true), structure)
+    model = transition_model.Model(Evidence(made.logits, given, made.true), structure)
     at = 0.5 * np.random.default_rng(1).normal(size=model.layout.size)
     step = 1e-5
     sides = [(at + step * unit, at - step * unit) for unit in np.eye(len(at))]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from stages.methods.clean_floor import judge
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Store, Unfinished
-from stages.training.class_aware import ClassAware, ClassAwareOptions
+from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss
 from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs
 from stages.training.network import build_network
@@ -48,6 +48,10 @@ def method(known: LabelEvidence, warm_up: int = 2, floor: float = 0.8, balance: 
     return ClassAware(ClassAwareOptions(warm_up, floor, balance), NoiseWatch(known, CLASSES, 0))
 
 
+def loss_of(one: ClassAware) -> TruthLoss:
+    return TruthLoss(one.watch, one.options.balance)
+
+
 def network() -> nn.Module:
     shape = {"backbone": "test_resnet", "train": "head", "hidden": 16, "dropout": 0.0, "image_size": 16}
     colours = {"mean": (0.5,) * 3, "std": (0.2,) * 3, "feature_width": WIDTH}
@@ -58,7 +62,7 @@ def train(one: ClassAware, net: nn.Module, epochs: int = 8, store: Store | None 
     rows = torch.arange(len(GIVEN))
     examples = Examples(FeatureInputs(FEATURES, CPU), rows, GIVEN, rows[:0], GIVEN[:0], CLASSES)
     plan = FitPlan(epochs, 32, 0.05, 0.9, 1e-4, 0, "float32", CPU)
-    return fit([net], examples, Rule(one, one), plan, SilentReport(), store or NoStore())
+    return fit([net], examples, Rule(one, loss_of(one)), plan, SilentReport(), store or NoStore())
 
 
 def balanced_accuracy(net: nn.Module) -> float:
@@ -110,17 +114,17 @@ def test_kept_is_what_was_judged_and_all_is_learnt_from() -> None:
 def test_targets_are_the_posterior_of_the_truth_and_the_prior_is_the_estimated_one() -> None:
     one = method(evidence())
     one.begin(0)
-    found = one.watch.found
-    assert found is not None
+    truth = one.truth
+    assert truth is not None
     places, logits = torch.tensor([3, 200, 450]), torch.randn(3, CLASSES)
-    shares = torch.from_numpy(found.shares).float()
-    expected = -(torch.from_numpy(found.truth[places]) * (logits + shares.log()).log_softmax(1)).sum(1)
-    torch.testing.assert_close(one.losses(0, places, logits, GIVEN[places]), expected.float())
+    shares = truth.double().mean(0)
+    expected = -(truth[places] * (logits + shares.log()).log_softmax(1)).sum(1)
+    torch.testing.assert_close(loss_of(one).losses(0, places, logits, GIVEN[places]), expected.float())
     plain = method(evidence(), balance=0.0)
     plain.begin(0)
-    expected = -(torch.from_numpy(found.truth[places]) * logits.log_softmax(1)).sum(1)
-    torch.testing.assert_close(plain.losses(0, places, logits, GIVEN[places]), expected.float())
-    np.testing.assert_allclose(found.shares, np.array(SIZES) / sum(SIZES), atol=0.05)
+    expected = -(truth[places] * logits.log_softmax(1)).sum(1)
+    torch.testing.assert_close(loss_of(plain).losses(0, places, logits, GIVEN[places]), expected)
+    np.testing.assert_allclose(shares, np.array(SIZES) / sum(SIZES), atol=0.05)
 
 
 def test_a_sample_that_an_expert_told_is_learnt_as_told_and_judged_clean() -> None:
@@ -167,6 +171,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_the_same_judgement(killed_
     for one, other in zip(first.judged or (), again.judged or (), strict=True):
         np.testing.assert_array_equal(one, other)
     assert again.facts() == first.facts()
+    assert torch.equal(again.tensors()["truth"], first.tensors()["truth"])
     assert len(found.history) == 8
 
 

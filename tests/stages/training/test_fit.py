@@ -23,7 +23,7 @@ from schemas.errors import DataError
 from schemas.history import HISTORY
 from stages.methods import metrics
 from stages.methods.predictions import Predictions
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Unfinished, in_memory
 from stages.training.failures import DivergedError
 from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate

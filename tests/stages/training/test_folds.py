@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, NoStore, SilentReport, Store, Unfinished
 from stages.training import folds
 from stages.training.fit import Examples, FitPlan, fit

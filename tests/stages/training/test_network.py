@@ -53,6 +53,26 @@ def test_a_network_gives_penultimate_features_and_their_logits(hidden: int, widt
     torch.testing.assert_close(network.head.last(penultimate), logits)
 
 
+def test_dropout_is_before_each_layer_of_the_head_and_gone_when_it_is_asked() -> None:
+    head = build_network(spec(dropout=0.5), 3, 0, 1)
+    assert isinstance(head, Head)
+    with torch.no_grad():
+        for layer in (head.neck[0], head.last):
+            assert isinstance(layer, torch.nn.Linear)
+            layer.weight.fill_(1.0)
+            layer.bias.zero_()
+        ones = torch.ones(200, 96)
+        penultimate, logits = head.train()(ones)
+        kept = penultimate[:, 0] / 2  # features that were kept, each doubled
+        assert kept.min() > 20 and kept.max() < 76 and kept.std() > 2
+        assert torch.equal(penultimate, penultimate[:, :1].expand(200, 5))
+        units = logits[:, 0] / (2 * penultimate[:, 0])  # of five, each doubled
+        assert sorted(set(units.round().int().tolist())) == [0, 1, 2, 3, 4, 5]
+        penultimate, logits = head.eval()(ones)
+        assert penultimate.unique().tolist() == [96]
+        assert logits.unique().tolist() == [5 * 96]
+
+
 def test_a_frozen_backbone_leaves_a_head_to_train() -> None:
     head = build_network(spec(), 3, 0, 1)
     assert isinstance(head, Head)

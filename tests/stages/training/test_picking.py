@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stages.methods import coteaching
-from stages.methods.transition import UNKNOWN
+from stages.methods.transition_model import UNKNOWN
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.picking import PickAll, PickSmallLoss, SmallLossOptions
 from stages.training.signals import EpochSignals, GradientWindow
@@ -171,7 +171,7 @@ def test_a_restored_picker_picks_as_the_one_it_was_kept_from(after: int) -> None
     one, window = picker(noise_rate=None), GradientWindow()
     live(one, after, window)
     other, again = picker(noise_rate=None), GradientWindow(dict(window.entries))
-    other.restore(one.facts(), again)
+    other.restore(one.facts(), one.tensors(), again)
     for each, seen in ((one, window), (other, again)):
         live(each, 9, seen, first=after)
         each.begin(9)
