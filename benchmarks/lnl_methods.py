@@ -55,6 +55,12 @@ METHODS: dict[str, dict[str, Any]] = {
         "forget_rate": "told",
         "logit_adjustment": 1.0,
     },
+    "coteaching-vog, told, logit-adjusted, dropout": {
+        "method": "coteaching-vog",
+        "forget_rate": "told",
+        "logit_adjustment": 1.0,
+        "dropout": 0.5,
+    },
 }
 COLUMNS = ("BA", "macro-F1", "precision", "recall", "worst", "mean over classes", "estimated rate")
 
@@ -110,8 +116,11 @@ def main() -> None:
     words.add_argument("--noise", nargs="+", default=list(NOISE))
     words.add_argument("--methods", nargs="+", default=list(METHODS))
     words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    words.add_argument("--map", nargs="+", metavar="FROM=TO", help="of the asymmetric noise (default: HAM10000's)")
     words.add_argument("--only-print", action="store_true")
     given = words.parse_args()
+    if given.map:
+        NOISE["asymmetric 0.4"]["map"] = tuple(given.map)
     options = (
         {k.replace("-", "_"): v for k, v in yaml.safe_load(given.config.read_text()).items()} if given.config else {}
     )
