@@ -32,8 +32,8 @@ def read_scores(path: Path, names: Sequence[str], classes: Classes | None, class
     _check_unique(table, path)
     if classes is not None and not set(table["given_label"].unique()) <= set(classes.names):
         classes.indices(table["given_label"].to_list(), str(path), "given_label")  # says which is none, and where
-    if "posterior" in names:
-        _check_posteriors(table, path, classes, classes_path)
+    for column in (name for name in ("posterior", "true_posterior") if name in names):
+        _check_posteriors(table, column, path, classes, classes_path)
     return table
 
 
@@ -49,18 +49,22 @@ def _check_unique(table: pl.DataFrame, path: Path) -> None:
         raise DataError(f"{path}: column 'sample_id' has {twice.height:,} rows repeated (it must be unique) {first}")
 
 
-def _check_posteriors(table: pl.DataFrame, path: Path, classes: Classes | None, classes_path: Path | None) -> None:
-    length = table["posterior"].list.len()
+def _check_posteriors(
+    table: pl.DataFrame, column: str, path: Path, classes: Classes | None, classes_path: Path | None
+) -> None:
+    """Hold each list to the classes' number and to the sum of 1, where there is one."""
+    rows = table.select(column, row=pl.int_range(1, pl.len() + 1)).drop_nulls(column)
+    if rows.is_empty():
+        return
+    length = rows[column].list.len()
     wanted = len(classes) if classes is not None else length[0]
     other = (length != wanted).arg_true()
     if len(other):
-        first = f"(first: row {other[0] + 1}, with {length[int(other[0])]})"
+        first = f"(first: row {rows['row'][int(other[0])]}, with {length[int(other[0])]})"
         of = f"of the {wanted} classes of {classes_path}" if classes is not None else f"as long as the first, {wanted}"
         mend = "; give the data set that was scored with --data" if classes is not None else ""
-        raise MismatchError(f"{path}: column 'posterior' has {plural(len(other), 'list')} not {of} {first}{mend}")
-    astray = table.select(~sums_to_one("posterior")).to_series().arg_true()
+        raise MismatchError(f"{path}: column '{column}' has {plural(len(other), 'list')} not {of} {first}{mend}")
+    astray = rows.filter(~sums_to_one(column))["row"]
     if len(astray):
         what = "list that does" if len(astray) == 1 else "lists that do"
-        raise DataError(
-            f"{path}: column 'posterior' has {len(astray):,} {what} not sum to 1 (first: row {astray[0] + 1})"
-        )
+        raise DataError(f"{path}: column '{column}' has {len(astray):,} {what} not sum to 1 (first: row {astray[0]})")

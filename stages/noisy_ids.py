@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.errors import NothingToDoError, plural
+from schemas.errors import NothingToDoError, UsageError, plural
 from stages.methods import mislabelling
 from stages.methods.noise_rate import noise_rate
 from stages.methods.randomness import integer, numpy_generator
@@ -20,7 +20,8 @@ from stages.report import Report
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-COLUMNS = ("sample_id", "group_id", "given_label", "relabelled", "posterior", "loss")
+Transition = Literal["auto", "estimated", "confident-joint", "symmetric"]
+COLUMNS = ("sample_id", "group_id", "given_label", "relabelled", "posterior", "true_posterior", "loss")
 """The columns of the scores that are looked at."""
 
 
@@ -30,10 +31,11 @@ class NoisyIdsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     least: float = Field(0.5, ge=0, le=1, description="chance of being wrong from which a label is listed")
-    transition: Literal["confident-joint", "symmetric"] = Field(
-        "confident-joint",
-        description="noise assumed: as posteriors and labels show it, or any class for any other alike at the rate "
-        "that the losses show",
+    transition: Transition = Field(
+        "auto",
+        description="noise assumed: as training estimated it (scores of class-aware training tell); as posteriors and "
+        "labels show it; any class for any other alike, at the rate that the losses show; auto: the first of these "
+        "that is there",
     )
     confidence_level: float = Field(0.95, gt=0, lt=1, description="of the intervals")
     bootstrap: int = Field(200, ge=0, description="resamples of whole groups for the intervals; 0 for none")
@@ -91,14 +93,23 @@ class NoisyIdsOutputs:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What truth is inferred from: posteriors (N, K), given labels (N,) and their losses (N,)."""
+    """What truth is inferred from.
+
+    Attributes:
+        posterior: (N, K) by the network.
+        label: (N,) as given.
+        loss: (N,) of the given label.
+        truth: (N, K) as training estimated it; None where another estimate is asked for.
+    """
 
     posterior: Floats
     label: Ints
     loss: Floats
+    truth: Floats | None
 
     def rows(self, rows: Ints) -> _Evidence:
-        return _Evidence(self.posterior[rows], self.label[rows], self.loss[rows])
+        truth = None if self.truth is None else self.truth[rows]
+        return _Evidence(self.posterior[rows], self.label[rows], self.loss[rows], truth)
 
 
 def run(config: NoisyIdsConfig, inputs: NoisyIdsInputs, report: Report) -> NoisyIdsOutputs:
@@ -109,13 +120,20 @@ def run(config: NoisyIdsConfig, inputs: NoisyIdsInputs, report: Report) -> Noisy
 
     Raises:
         NothingToDoError: no label is left to judge.
+        UsageError: training's own estimate is asked for, and the scores have none.
     """
     judged = _judged(inputs)
-    evidence = _Evidence(posteriors(judged), judged["index"].to_numpy(), judged["loss"].to_numpy().astype(np.float64))
+    config = config.model_copy(update={"transition": _transition(config, judged)})
+    evidence = _Evidence(
+        posteriors(judged),
+        judged["index"].to_numpy(),
+        judged["loss"].to_numpy().astype(np.float64),
+        posteriors(judged, "true_posterior") if config.transition == "estimated" else None,
+    )
     truth = _posterior_of_truth(config, evidence)
     listed = _list(config, inputs.classes, judged, truth, evidence.label)
     group = group_numbers(judged)
-    _warn(inputs, group, report)
+    _warn(config, inputs, group, report)
     resampled = list(_resamples(config, evidence, group, report))
     estimates = {
         name: _estimate(value, [shares[name] for shares in resampled], config.confidence_level)
@@ -134,8 +152,23 @@ def _judged(inputs: NoisyIdsInputs) -> pl.DataFrame:
     return scores.sort("sample_id")
 
 
+def _transition(config: NoisyIdsConfig, judged: pl.DataFrame) -> Transition:
+    """Return which noise is assumed, where `auto` leaves it open."""
+    told = judged["true_posterior"].null_count() == 0
+    if config.transition == "auto":
+        return "estimated" if told else "confident-joint"
+    if config.transition == "estimated" and not told:
+        raise UsageError(
+            "--transition estimated: these scores have no true_posterior of every sample; `train-lnl --method "
+            "class-aware` estimates it, and `score` hands it on"
+        )
+    return config.transition
+
+
 def _posterior_of_truth(config: NoisyIdsConfig, evidence: _Evidence) -> Floats:
     """Return the chance of each true class, given image and label, (N, K)."""
+    if evidence.truth is not None:
+        return evidence.truth
     classes = evidence.posterior.shape[1]
     if config.transition == "symmetric":
         rate = noise_rate(evidence.loss, evidence.label, classes, integer(config.seed, "mixture"))
@@ -215,9 +248,9 @@ def _estimate(value: Floats, resampled: list[Floats], confidence_level: float) -
     return Estimate(value, low, high)
 
 
-def _warn(inputs: NoisyIdsInputs, group: Ints, report: Report) -> None:
+def _warn(config: NoisyIdsConfig, inputs: NoisyIdsInputs, group: Ints, report: Report) -> None:
     """Say what the estimates cannot be trusted in."""
-    if inputs.out_of_sample is False:
+    if config.transition != "estimated" and inputs.out_of_sample is False:
         report.warn(
             "these posteriors are in sample: a network that has learnt from a label is too sure of it, so labels look "
             "better than they are and the noise rate is a lower bound; `alrctl score --cross-validate 5` asks networks "
@@ -249,16 +282,27 @@ def _facts(
         "intervals": f"{100 * config.confidence_level:g} %, bootstrap over {groups:,} groups; of chance, not of bias"
         if has_intervals
         else "none",
-        "posteriors": {True: "out of sample", False: "in sample", None: "not known whether out of sample"}[
-            inputs.out_of_sample
-        ],
+        "transition": config.transition,
+        "posteriors": _sample(config, inputs.out_of_sample),
         "mind": _caveat(config, inputs.out_of_sample),
         "by_given_label": dict(counts.iter_rows()),
     }
 
 
+def _sample(config: NoisyIdsConfig, out_of_sample: bool | None) -> str:
+    """Say whether those whose posteriors count had learnt from the samples."""
+    if config.transition == "estimated":
+        return "out of sample: training's estimate is of heads that had not learnt from the sample"
+    return {True: "out of sample", False: "in sample", None: "not known whether out of sample"}[out_of_sample]
+
+
 def _caveat(config: NoisyIdsConfig, out_of_sample: bool | None) -> str:
     """Say which way the estimates lean."""
+    if config.transition == "estimated":
+        return (
+            "these are estimates, of the transition matrix that training found; how far off that may be its own "
+            "intervals tell (noise.parquet of `train-lnl`), these do not"
+        )
     if out_of_sample is False:
         return "these are estimates; the noise rate is a lower bound, since the posteriors are in sample"
     if config.transition == "symmetric":

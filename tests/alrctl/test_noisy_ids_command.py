@@ -179,8 +179,37 @@ def test_no_other_column_of_the_scores_is_read_than_is_needed(
         files, "read_columns", lambda path, contract, names: asked.append(tuple(names)) or read(path, contract, names)
     )
     assert alrctl(*given()).code == 0
-    assert asked == [("sample_id", "group_id", "given_label", "relabelled", "posterior", "loss")]
+    assert asked == [("sample_id", "group_id", "given_label", "relabelled", "posterior", "true_posterior", "loss")]
     assert set(asked[0]) < set(SCORES.schema.column_names())
+
+
+# --- what training estimated ------------------------------------------------------------------------------------------
+
+
+def test_where_training_estimated_the_noise_its_estimate_is_gone_by(alrctl: Alrctl, work: Path) -> None:
+    ran = alrctl("noisy-ids", work / "r1/scores", "--bootstrap", 0, "-o", work / "out", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["warnings"] == []
+    scores = pl.read_parquet(work / "r1/scores/scores.parquet")
+    right = [
+        truth[("blue", "green", "red").index(label)]
+        for truth, label in scores.select("true_posterior", "given_label").iter_rows()
+    ]
+    assert ran.document["summary"]["estimated_noise_rate"] == pytest.approx(1 - np.mean(right), abs=1e-6)
+    assert ran.document["summary"]["transition"] == "estimated"
+
+
+def test_a_posterior_of_the_truth_that_is_of_other_classes_is_refused(
+    alrctl: Alrctl, given: Any, tmp_path: Path
+) -> None:
+    table = foreign()
+    truth = [[0.5, 0.5] if row == 3 else values for row, values in enumerate(table["posterior"].to_list())]
+    ran = alrctl(*given(table.with_columns(true_posterior=pl.Series(truth))))
+    told = (
+        f"{tmp_path / 'mine.parquet'}: column 'true_posterior' has 1 list not of the 3 classes of "
+        f"{tmp_path / 'classes.yaml'} (first: row 4, with 2); give the data set that was scored with --data"
+    )
+    check_refused(ran, 4, told, tmp_path / "out")
 
 
 # --- what is known of the posteriors ---------------------------------------------------------------------------------
@@ -205,7 +234,8 @@ def test_what_the_scores_say_of_themselves_decides_the_warning(
     alrctl: Alrctl, work: Path, options: dict[str, Any], told: str, warned: bool
 ) -> None:
     with_options(work / "r1/scores", **options)
-    ran = alrctl("noisy-ids", work / "r1/scores", "--bootstrap", 0, "-o", work / "out", "--json")
+    by_network = ("--transition", "confident-joint", "--bootstrap", 0)
+    ran = alrctl("noisy-ids", work / "r1/scores", *by_network, "-o", work / "out", "--json")
     assert ran.code == 0, ran.err
     assert ran.document["summary"]["posteriors"] == told
     expected = [
@@ -300,7 +330,8 @@ def test_all_bad_options_are_told_at_once(alrctl: Alrctl, given: Any, tmp_path: 
     ran = alrctl(*given(), "--least", 1.5, "--transition", "symetric", "--confidence-level", 95)
     told = (
         "--least: '1.5' should be less than or equal to 1; "
-        "--transition: 'symetric' is not one of confident-joint, symmetric; did you mean 'symmetric'?; "
+        "--transition: 'symetric' is not one of auto, estimated, confident-joint, symmetric; "
+        "did you mean 'symmetric'?; "
         "--confidence-level: '95' should be less than 1"
     )
     check_refused(ran, 2, told, tmp_path / "out")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from schemas.errors import NothingToDoError
+from schemas.errors import NothingToDoError, UsageError
 from schemas.noisy_ids import NOISY_IDS
 from stages.methods.label_noise import symmetric
 from stages.methods.noise_rate import noise_rate
@@ -45,6 +45,7 @@ def table(posterior: Floats, label: Ints, **changed: Any) -> pl.DataFrame:
         "given_label": np.array(CLASSES)[label].tolist(),
         "relabelled": [False] * len(label),
         "posterior": posterior.tolist(),
+        "true_posterior": pl.Series([None] * len(label), dtype=pl.List(pl.Float64)),
         "loss": -np.log(posterior[np.arange(len(label)), label].clip(1e-12)),
     }
     return pl.DataFrame(columns | changed).select(COLUMNS)
@@ -168,6 +169,46 @@ def test_no_label_may_be_probably_wrong() -> None:
     assert NOISY_IDS.check(found.noisy_ids, "noisy_ids").equals(NOISY_IDS.empty())
     assert found.overall.value == 0
     assert found.facts["probably_wrong"] == 0
+
+
+# --- what training estimated ------------------------------------------------------------------------------------------
+
+
+def told(posterior: Floats, truth: Floats, label: Ints) -> pl.DataFrame:
+    return table(posterior, label, true_posterior=truth.tolist())
+
+
+def test_scores_that_tell_the_posterior_of_the_truth_are_gone_by_whatever_the_network_says(
+    report: Report, heard: list[str]
+) -> None:
+    posterior, _, label = exact(150, 0.4, 12)
+    truth = np.array(naive_truth(posterior.tolist(), label.tolist()))
+    flat = np.full((150, 3), 1 / 3)
+    found = judge(told(flat, truth, label), out_of_sample=False, report=report, bootstrap=20)
+    assert found.overall.value == pytest.approx(1 - truth[np.arange(150), label].mean())
+    assert found.overall.low < found.overall.value < found.overall.high
+    by_id = {name: chance for name, chance in found.noisy_ids.select("sample_id", "probability_wrong").iter_rows()}
+    for row in np.flatnonzero(1 - truth[np.arange(150), label] >= 0.5):
+        assert by_id.pop(f"s{row:03d}") == pytest.approx(1 - truth[row, label[row]])
+    assert not by_id
+    assert found.facts["transition"] == "estimated"
+    assert not heard  # the network is in sample, and is not asked
+
+
+def test_another_transition_can_be_asked_for_where_training_tells() -> None:
+    posterior, _, label = exact(150, 0.4, 12)
+    truth = np.eye(3)[label]
+    asked = judge(told(posterior, truth, label), transition="confident-joint")
+    assert asked.overall.value == judge(table(posterior, label)).overall.value > 0
+    assert judge(told(posterior, truth, label)).overall.value == 0
+
+
+def test_what_no_training_told_cannot_be_asked_for() -> None:
+    posterior, _, label = exact(20, 0.4, 12)
+    with pytest.raises(UsageError, match="no true_posterior of every sample"):
+        judge(table(posterior, label), transition="estimated")
+    partly = [None, *posterior.tolist()[1:]]
+    assert judge(table(posterior, label, true_posterior=partly)).facts["transition"] == "confident-joint"
 
 
 # --- how much noise there is -----------------------------------------------------------------------------------------
