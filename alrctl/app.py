@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from alrctl import __version__
 
@@ -76,13 +77,25 @@ class LazyGroup(TyperGroup):
         return name, command if command is None else load(command.name), rest
 
 
+class OnceCommand(TyperCommand):
+    """Refuses an option of one value that is given several times: the first would be dropped without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(one for one in order if isinstance(one, TyperOption)).items():
+            if times > 1 and not (option.multiple or option.is_flag or option.count):
+                ctx.fail(f"{option.opts[0]}: given {times} times, and it takes one value")
+        return super().parse_args(ctx, args)
+
+
 def load(name: str | None) -> Any:
     """Import a command's module and build the command."""
     entry = next(entry for entry in COMMANDS if entry.name == name)
     module = importlib.import_module(entry.module)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     epilog = f"Example: [bold]{module.EXAMPLE}[/]"
-    single.command(entry.name, help=entry.help, epilog=epilog)(module.COMMAND)
+    single.command(entry.name, cls=OnceCommand, help=entry.help, epilog=epilog)(module.COMMAND)
     return typer.main.get_command(single)
 
 
