@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from alrctl import artifacts, files, first_labels, manifest, signals
+from alrctl import artifacts, files, first_labels, manifest, queue_files, signals
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean
@@ -85,15 +85,21 @@ def need_label_quality(
 
 
 def _queues(job: Job, labels: Path) -> Iterable[Queued]:
-    """Give the queues that were answered, the last one first, as far as they are recorded and still there."""
+    """Give the queues that were answered, the last one first, as far as they are recorded and still there.
+
+    One that was answered in several sittings is given once.
+    """
     place: Path | None = labels
     seen: set[Path] = set()
+    known: set[Path] = set()
     while place is not None and place not in seen:
         seen.add(place)
-        queue = artifacts.recorded_input(place, "queue")
-        if queue is not None:
+        answered = artifacts.recorded_input(place, "queue")
+        if answered is not None:
+            queue = queue_files.as_drawn(answered)
             made = manifest.read(queue.parent)
-            if made is not None and made.stage in ("select", "audit"):
+            if queue not in known and made is not None and made.stage in ("select", "audit"):
+                known.add(queue)
                 path = job.need(f"queue {len(seen)}", queue, QUEUE.file_name)
                 strata = job.want(f"strata {len(seen)}", path, STRATA.file_name)
                 if made.stage == "select" or strata is not None:

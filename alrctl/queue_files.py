@@ -1,18 +1,26 @@
-"""The files of a queue for people: the CSV to fill in, and what other tools take."""
+"""The files of a queue: where it was drawn, and those for people: the CSV to fill in, and what other tools take."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
-from alrctl import annotators
+from alrctl import annotators, artifacts, manifest
 from alrctl.job import Target
 from alrctl.pictures import Pictures
 from stages.methods.showing import Showing
 
 TO_FILL_IN = "column 'label' of queue.csv, then `alrctl relabel ... --answers`"
 _TOLD = ("given_label", "suggested_label", "reason")
+
+
+def as_drawn(queue: Path) -> Path:
+    """Return the queue that was shared out among annotators, where this one is their copy of it; else this one."""
+    made = manifest.read(queue.parent)
+    shared = artifacts.recorded_input(queue, "queue") if made is not None and made.stage == "packets" else None
+    return shared or queue
 
 
 def write(

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from alrctl import files, noise_files, queue_files
+from alrctl import artifacts, files, noise_files, queue_files
 from alrctl.console import cell
 from alrctl.dataset import check_known, need_data, read_data, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target, require
@@ -67,7 +67,7 @@ def _count(session: Session, data: Path, labels: Path, queue: Path, out: Path) -
     job = Job(session, "audit", out, stage.CountConfig())
     samples, classes, _ = need_data(job, data, images=False)
     labels_path = job.need("labels", labels, LABELS.file_name)
-    queue_path = job.need("queue", queue, QUEUE.file_name)
+    queue_path = job.need("queue", queue_files.as_drawn(artifacts.find(queue, QUEUE.file_name)), QUEUE.file_name)
     strata_path = job.want("strata", queue_path, STRATA.file_name)
     if strata_path is None:
         raise DataError(f"{queue_path}: no {STRATA.file_name} beside it; only a queue of `audit` was drawn at random")

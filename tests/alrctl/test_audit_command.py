@@ -88,6 +88,33 @@ def test_evaluate_tells_the_rate_that_the_audit_found(audited: Path, alrctl: Alr
     assert told["looked_at"] == 60
 
 
+def test_an_audit_shared_out_among_annotators_is_counted_as_if_one_had_answered(
+    audited: Path, alrctl: Alrctl, tmp_path: Path
+) -> None:
+    truth = dict(pl.read_parquet(audited / "noisy" / "truth.parquet").iter_rows())
+    shared = tmp_path / "packets"
+    annotators = ("--annotators", "ann", "--annotators", "bob")
+    assert alrctl("packets", audited / "audit", *annotators, "--per-sample", 1, "-o", shared).code == 0
+    codes = dict(pl.read_parquet(shared / "packets.parquet").select("code", "sample_id").iter_rows())
+    labels = audited / "noisy"
+    for packet in sorted(shared.glob("?-*.csv")):
+        table = pl.read_csv(packet)
+        right = [truth[codes[code]] for code in table["sample_id"]]
+        table.with_columns(label=pl.Series(right)).write_csv(tmp_path / packet.name)
+        taken = ("relabel", labels, "--queue", shared, "--answers", tmp_path / packet.name)
+        labels = tmp_path / packet.stem
+        ran = alrctl(*taken, "-o", labels)
+        assert ran.code == 0, ran.err
+    counted = ("audit", audited / "data", "--labels", labels, "--queue", shared, "-o", tmp_path / "result")
+    assert alrctl(*counted).code == 0
+    rates = [files.read_table(place / "result" / "noise.parquet", NOISE) for place in (audited, tmp_path)]
+    assert rates[0].equals(rates[1])
+    network = ("--checkpoint", audited / "lnl", "--labels", labels, "--bootstrap", 0, "--no-figures")
+    told = alrctl("evaluate", audited / "data", *network, "-o", tmp_path / "eval", "--json").document
+    assert told["summary"]["estimated_noise"]["value"] == rows(audited)["(all)"]["noise_rate"]
+    assert sum(role.startswith("queue") for role in files.read_json(tmp_path / "eval" / "manifest.json")["inputs"]) == 1
+
+
 def test_status_says_how_the_audit_goes_on(audited: Path, alrctl: Alrctl, tmp_path: Path) -> None:
     shutil.copytree(audited, tmp_path / "work")
     for gone, wanted in (
