@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
 from alrctl import __version__
 
@@ -77,15 +77,19 @@ class LazyGroup(TyperGroup):
         return name, command if command is None else load(command.name), rest
 
 
-class OnceCommand(TyperCommand):
-    """Refuses an option of one value that is given several times: the first would be dropped without a word."""
+class AccountingCommand(TyperCommand):
+    """Takes the last value of an option given twice, as is usual, unless the first would be an expert's lost work."""
+
+    _NONE_LOST = ("answers",)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command line."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for option, times in Counter(one for one in order if isinstance(one, TyperOption)).items():
-            if times > 1 and not (option.multiple or option.is_flag or option.count):
-                ctx.fail(f"{option.opts[0]}: given {times} times, and it takes one value")
+        for name, times in Counter(one.name for one in order if one.name in self._NONE_LOST).items():
+            if times > 1:
+                ctx.fail(
+                    f"--{name}: given {times} times, and one is taken; relabel once for each, the one upon the other"
+                )
         return super().parse_args(ctx, args)
 
 
@@ -95,7 +99,7 @@ def load(name: str | None) -> Any:
     module = importlib.import_module(entry.module)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     epilog = f"Example: [bold]{module.EXAMPLE}[/]"
-    single.command(entry.name, cls=OnceCommand, help=entry.help, epilog=epilog)(module.COMMAND)
+    single.command(entry.name, cls=AccountingCommand, help=entry.help, epilog=epilog)(module.COMMAND)
     return typer.main.get_command(single)
 
 

@@ -83,19 +83,20 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_an_option_of_one_value_given_twice_is_refused_since_the_first_would_be_lost(
+def test_answers_given_twice_are_refused_since_the_first_would_be_lost(
     alrctl: Alrctl, finished: Path, tmp_path: Path
 ) -> None:
     answers = ("--answers", tmp_path / "ann.csv", "--answers", tmp_path / "bob.csv")
     ran = alrctl("relabel", finished / "noisy", "--queue", finished / "r1/queue", *answers, "-o", tmp_path / "labels")
     assert ran.code == 2
-    assert "--answers: given 2 times, and it takes one value" in ran.err
+    assert "--answers: given 2 times, and one is taken" in ran.err
     assert not (tmp_path / "labels").exists()
 
 
-def test_an_option_of_many_values_and_a_flag_may_be_given_twice(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
-    twice = ("--quota", "red=1", "--quota", "blue=1", "--force", "--force")
-    assert alrctl("select", finished / "r1/scores", *twice, "-o", tmp_path / "queue").code == 0
+def test_of_other_options_the_last_counts(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
+    twice = ("--budget", 3, "--budget", 5)
+    ran = alrctl("select", finished / "r1/scores", *twice, "-o", tmp_path / "queue", "--json")
+    assert ran.document["summary"]["queued"] == 5
 
 
 def test_the_version_is_printed(alrctl: Alrctl) -> None:
