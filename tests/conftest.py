@@ -150,6 +150,12 @@ def work(finished: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures of a report empty, which take most of its time, where it is not they that are looked at."""
+    monkeypatch.setattr("alrctl.figures.as_svg", lambda figure, name: "<svg/>")
+
+
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A command that is `alrctl` without the seconds of its imports."""

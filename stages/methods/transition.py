@@ -31,6 +31,7 @@ MOST_CLASSES = 40
 """Past so many classes wrong labels are taken to go evenly to all others: K * K parameters are too many to weigh."""
 _NEGLIGIBLE = 1e-3  # weight of a structure under which it is left out
 _STEPS = 200
+_HEAT, _FINALISTS = 15, 3  # steps of every start where there are many, and how many of them go on to the end
 
 
 STRUCTURES = tuple(Structure(spread, scatter) for scatter in (0.0, 3.0) for spread in (0.1, 0.4, 1.2))
@@ -114,14 +115,17 @@ def draws(fits: Sequence[Fit], classes: int, count: int, generator: np.random.Ge
 
 
 def _fit(model: Model, starts: Sequence[Floats]) -> Fit:
-    found = [_descend(model, model.layout.start(start)) for start in starts]
-    parameters = min(found, key=lambda pair: pair[0])[1]
+    begun = [model.layout.start(start) for start in starts]
+    if len(begun) > _FINALISTS:
+        heats = sorted((_descend(model, start, _HEAT) for start in begun), key=lambda pair: pair[0])
+        begun = [parameters for _, parameters in heats[:_FINALISTS]]
+    parameters = min((_descend(model, start, _STEPS) for start in begun), key=lambda pair: pair[0])[1]
     precision = _factor(model.curvature(parameters))
     return Fit(model.layout.structure, parameters, precision, model.log_evidence(parameters, precision))
 
 
-def _descend(model: Model, start: Floats) -> tuple[float, Floats]:
-    result = minimize(model.negative, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+def _descend(model: Model, start: Floats, steps: int) -> tuple[float, Floats]:
+    result = minimize(model.negative, start, jac=True, method="L-BFGS-B", options={"maxiter": steps})
     return float(result.fun), np.asarray(result.x)
 
 

@@ -168,6 +168,7 @@ def test_all_corrected_is_told_by_the_truth_or_named(alrctl: Alrctl, runs: Path)
     assert named["bound"] == found["bound"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_on_the_page_the_bound_is_told_as_what_it_is_and_bought_nothing(
     alrctl: Alrctl, runs: Path, tmp_path: Path
 ) -> None:

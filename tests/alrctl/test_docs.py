@@ -66,6 +66,7 @@ def prepare(sandbox: Sandbox, words: list[str]) -> None:
         sandbox.run("run", work / "pipeline.yaml")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "page", [page for page in (README, *OTHERS) if page.name in TO_RUN], ids=lambda page: page.name
 )

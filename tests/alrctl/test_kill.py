@@ -48,7 +48,7 @@ began = time.monotonic()
 assert os.waitpid(begin(start("undisturbed")), 0)[1] == 0
 whole = time.monotonic() - began
 moments = random.Random(11)
-for number in range(3):
+for number in range(2):
     work = start(f"killed{number}")
     child = begin(work)
     time.sleep(moments.uniform(0.02, 0.85) * whole)
@@ -109,17 +109,17 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(photos: Path, t
         "report": False,
         "ingest": {"image-size": 24},
         "corrupt": {"rate": 0.4},
-        "train-lnl": {"backbone": "test_resnet", "epochs": 8, "num-gradual": 2, "batch-size": 16},
+        "train-lnl": {"backbone": "test_resnet", "epochs": 6, "num-gradual": 2, "batch-size": 16},
         "select": {"budget": 10},
         "recalibrate": {"epochs": 4},
-        "evaluate": {"bootstrap": 50, "figures": False},
+        "evaluate": {"bootstrap": 0, "figures": False},
     }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
     told = carried_out(_AT_MOMENTS, tmp_path)
-    assert told.count(" killed ") >= 2, told  # a machine that speeds up may end a run before its kill
+    assert told.count(" killed ") >= 1, told  # a machine that speeds up may end a run before its kill
     undisturbed = contents(tmp_path / "undisturbed")
     assert "r1/eval/metrics.json" in undisturbed
-    for number in range(3):
+    for number in range(2):
         assert different(undisturbed, contents(tmp_path / f"killed{number}")) == [], number
 
 

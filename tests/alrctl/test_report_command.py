@@ -170,11 +170,13 @@ def test_any_class_name_can_be_drawn(names: tuple[str, str], tmp_path: Path) -> 
     assert (tmp_path / "confusion.png").stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_may_lie_at_a_place_that_looks_like_markup(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "x[/b]/r.html"
     assert alrctl("report", finished, "-o", out).code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_projects_are_told_on_one_page_and_told_apart(alrctl: Alrctl, evil: Path, work: Path) -> None:
     ran = alrctl("report", work, evil, "-o", work / "report.html", "--json")
     assert ran.code == 0, ran.err
@@ -185,6 +187,7 @@ def test_several_projects_are_told_on_one_page_and_told_apart(alrctl: Alrctl, ev
     assert "The evaluations were not compared" in page.text, "they are of other samples, and that is said"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_the_labels_bought_is_told_against_random(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
     assert alrctl("report", evil, "-o", tmp_path / "report.html").code == 0
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
@@ -192,6 +195,7 @@ def test_what_the_labels_bought_is_told_against_random(alrctl: Alrctl, evil: Pat
     assert "paired bootstrap over" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_data_set_of_several_projects_is_told_once(alrctl: Alrctl, evil: Path, tmp_path: Path) -> None:
     ran = alrctl("report", evil / "entropy", evil / "random", "-o", tmp_path / "report.html")
     assert ran.code == 0, ran.err
@@ -221,6 +225,7 @@ def test_ids_on_the_page_are_each_one_elements(alrctl: Alrctl, evil: Path, tmp_p
     assert linked <= set(ids)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_images_of_changed_labels_are_shown_as_many_as_are_asked_for(
     alrctl: Alrctl, evil: Path, tmp_path: Path
 ) -> None:

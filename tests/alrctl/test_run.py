@@ -226,6 +226,7 @@ def test_rows_of_seeds_are_joined_and_others_are_not(capsys: pytest.CaptureFixtu
     assert "seed-1/a" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_is_written_when_anything_is_new(alrctl: Alrctl, seeds: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(seeds, tmp_path / "copy")
     content = yaml.safe_load((copy / "pipeline.yaml").read_text()) | {"report": True}

@@ -363,23 +363,21 @@ def test_a_run_that_goes_on_is_shown_as_running(tmp_path: Path, empty_store: Pat
     assert [one.info.status for one in runs(store, "lnl")] == ["FINISHED"]
 
 
-@pytest.mark.parametrize("more", [("--force",), ("--seed", 3)])
+@pytest.mark.parametrize(("spec", "more"), [("mlflow", ("--force",)), ("tensorboard", ("--seed", 3))])
 def test_what_is_made_anew_is_a_run_of_its_own(
-    alrctl: Alrctl, work: Path, store: Path, more: tuple[object, ...]
+    alrctl: Alrctl, work: Path, store: Path, spec: str, more: tuple[object, ...]
 ) -> None:
-    for spec in ("mlflow", "tensorboard"):
-        assert alrctl(*train(work, "--track", spec, "--force")).code == 0
-        first = history(work / "new")
-        assert alrctl(*train(work, "--track", spec, *more)).code == 0
-        second = history(work / "new")
-        assert (first == second) is (more == ("--force",))
-        if spec == "mlflow":
-            assert [curves(store, run) for run in runs(store, "new")] == [first, second]
-        else:
-            assert board_runs(work / "tensorboard") == {"new", "new.2"}
-            assert board(work / "tensorboard/new") == rounded(first)
-            assert board(work / "tensorboard/new.2") == rounded(second)
-        shutil.rmtree(work / "new")
+    assert alrctl(*train(work, "--track", spec, "--force")).code == 0
+    first = history(work / "new")
+    assert alrctl(*train(work, "--track", spec, *more)).code == 0
+    second = history(work / "new")
+    assert (first == second) is (more == ("--force",))
+    if spec == "mlflow":
+        assert [curves(store, run) for run in runs(store, "new")] == [first, second]
+    else:
+        assert board_runs(work / "tensorboard") == {"new", "new.2"}
+        assert board(work / "tensorboard/new") == rounded(first)
+        assert board(work / "tensorboard/new.2") == rounded(second)
 
 
 def test_a_token_is_of_one_run_alone(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def states(happened: list[File | TakenBack]) -> list[Now]:
 
 
 @given(steps)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_labels_are_what_the_ledger_says_and_the_ledger_is_sound_and_only_grows(
     happened: list[File | TakenBack],
 ) -> None:
@@ -138,7 +138,7 @@ def test_labels_are_what_the_ledger_says_and_the_ledger_is_sound_and_only_grows(
 
 
 @given(steps)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_label_is_that_of_its_answers_that_stand_or_the_first(happened: list[File | TakenBack]) -> None:
     for now in states(happened):
         standing = ledgers.standing(now.ledger)
@@ -157,7 +157,7 @@ def test_a_label_is_that_of_its_answers_that_stand_or_the_first(happened: list[F
 
 
 @given(steps)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_the_same_files_again_change_nothing_and_cost_nothing(happened: list[File | TakenBack]) -> None:
     steps = [replace(step, budget=None) for step in happened if isinstance(step, File)]
     now = states([*steps])[-1]
@@ -167,7 +167,7 @@ def test_the_same_files_again_change_nothing_and_cost_nothing(happened: list[Fil
 
 
 @given(steps)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_an_answer_is_charged_once_however_often_it_is_taken_back_and_comes_again(
     happened: list[File | TakenBack],
 ) -> None:
@@ -184,7 +184,7 @@ def test_an_answer_is_charged_once_however_often_it_is_taken_back_and_comes_agai
 
 
 @given(st.tuples(*[rows(st.just(who)) for who in WHO]), st.permutations(range(3)), st.integers(1, 2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_it_does_not_matter_in_which_order_annotators_files_come_in(
     by_annotator: tuple[list[Row], ...], order: list[int], least: int
 ) -> None:

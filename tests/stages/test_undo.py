@@ -145,7 +145,7 @@ answers = st.lists(
 
 
 @given(st.lists(answers, min_size=1, max_size=4), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_whatever_is_taken_in_and_back_labels_are_the_ledgers_fold_and_of_what_stands(
     files: list[Rows], data: st.DataObject
 ) -> None:
