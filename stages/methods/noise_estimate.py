@@ -8,20 +8,21 @@ A kernel's features keep what a linear head cannot fit from passing for noise, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import NothingToDoError
-from stages.methods import transition
+from stages.methods import noise_turns, transition
 from stages.methods.feature_space import FeatureSpace
-from stages.methods.mislabelling import posterior_of_truth, symmetric_transition
-from stages.methods.noisy_head import Head, fit_head
+from stages.methods.mislabelling import symmetric_transition
+from stages.methods.noise_search import search
+from stages.methods.noise_turns import Turn, Work
+from stages.methods.noisy_head import Head
 from stages.methods.randomness import numpy_generator
 from stages.methods.splitting import k_folds
-from stages.methods.transition import Fit
 from stages.methods.transition_model import UNKNOWN, Evidence
 
 Floats = NDArray[np.float64]
@@ -32,12 +33,6 @@ MOST = 20_000
 _FOLDS = 5
 _FIRST_RATE = 0.3
 """Symmetric noise that the first heads learn through; 0.05 was tried and leads to the same."""
-_EXCHANGED = 0.4
-"""Share of labels that two classes exchange in a start."""
-_MOST_EXCHANGED = 10
-"""Classes, at most, of which each two are tried as exchanged."""
-_PRECISION = 200.0
-"""Of the normal prior of the heads' weights, on features of unit variance."""
 _DRAWS = 200
 _BLOCK = 50_000
 _ASTRAY = 0.02
@@ -108,7 +103,7 @@ def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, class
     present, position = _present(given, true, classes)
     chosen = _chosen(true, seed)
     space = FeatureSpace.of(features[chosen], numpy_generator(seed, "landmarks"))
-    work = _Work(
+    work = Work(
         space.map(features[chosen]),
         position[given[chosen]],
         position[true[chosen]],
@@ -116,31 +111,14 @@ def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, class
         len(present),
     )
     first = _first(work)
-    matrix = _mean_transition(first, work.classes)
-    logits, heads = _out_of_sample(work, matrix)
+    found = search(work, first)
+    matrix, logits, heads = found.matrix, found.evidence.logits, found.heads
+    if found is first:
+        logits, heads = noise_turns.out_of_sample(work, matrix)
     if len(chosen) < len(given):
         logits = _everywhere(features, space, chosen, logits, heads)
     whole = Evidence(logits, position[given], position[true])
-    return _told(whole, matrix, first, present, classes, seed)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Mapped features (n, F), labels and classes told, rows of each fold, and how many classes there are."""
-
-    mapped: Floats
-    given: Ints
-    true: Ints
-    folds: list[Ints]
-    classes: int
-
-
-@dataclass(frozen=True)
-class _First:
-    """Fits of T to what the first heads say, and what they are fitted to."""
-
-    fits: list[Fit]
-    evidence: Evidence
+    return _told(whole, matrix, found, present, classes, seed)
 
 
 def _present(given: Ints, true: Ints, classes: int) -> tuple[Ints, Ints]:
@@ -166,65 +144,11 @@ def _folds(label: Ints, group: Ints, seed: int) -> list[NDArray[np.bool_]]:
     return [fold for fold in k_folds(label, group, count, seed) if fold.any()]
 
 
-def _first(work: _Work) -> _First:
+def _first(work: Work) -> Turn:
     """Return the fits to what heads say that learn through even noise of a rate that nobody told."""
     guess = symmetric_transition(_FIRST_RATE, work.classes)
-    logits, _ = _out_of_sample(work, guess)
-    evidence = Evidence(logits, work.given, work.true)
     starts = [guess, symmetric_transition(_FIRST_RATE / 6, work.classes)]
-    found = _First(transition.fit(evidence, transition.STRUCTURES, starts), evidence)
-    return _with_exchanges(found, work.classes)
-
-
-def _with_exchanges(first: _First, classes: int) -> _First:
-    """Return the fits, each from a better start where there is one: two classes that exchange labels both ways.
-
-    From even noise such a pair can end as one class and a rest, which is likely, and not the likeliest.
-    """
-    if not 2 < classes <= _MOST_EXCHANGED:
-        return first
-    matrix, scattered = _mean_transition(first, classes), [fit for fit in first.fits if fit.structure.scatter]
-    best = max(scattered, key=lambda fit: fit.log_evidence)
-    (found,) = transition.fit(first.evidence, [best.structure], list(_exchanges(matrix)))
-    if found.log_evidence <= best.log_evidence:
-        return first
-    again = transition.fit(
-        first.evidence, [fit.structure for fit in first.fits], [transition.transition_of(found, classes)]
-    )
-    pairs = zip(first.fits, again, strict=True)
-    return _First([max(pair, key=lambda fit: fit.log_evidence) for pair in pairs], first.evidence)
-
-
-def _exchanges(matrix: Floats) -> Iterator[Floats]:
-    """Give T with each two classes in turn taken for each other."""
-    classes = len(matrix)
-    for one in range(classes):
-        for other in range(one + 1, classes):
-            found = matrix.copy()
-            for true, given in ((one, other), (other, one)):
-                found[true] = 0
-                found[true, [true, given]] = 1 - _EXCHANGED, _EXCHANGED
-            yield found
-
-
-def _mean_transition(first: _First, classes: int) -> Floats:
-    """Return T, (K, K), the mean over the structures."""
-    matrices = [transition.transition_of(fit, classes) for fit in first.fits]
-    return np.asarray(np.average(matrices, axis=0, weights=transition.weights(first.fits)))
-
-
-def _out_of_sample(work: _Work, matrix: Floats) -> tuple[Floats, list[Head]]:
-    """Return logits (n, K) by heads that have not learnt from the sample's fold, and the heads."""
-    logits = np.zeros((len(work.given), work.classes))
-    heads = []
-    for fold in work.folds:
-        rest = np.ones(len(work.given), dtype=bool)
-        rest[fold] = False
-        ridge = _PRECISION / int(rest.sum())
-        head = fit_head(work.mapped[rest], work.given[rest], work.true[rest], matrix, ridge)
-        logits[fold] = head.logits(work.mapped[fold])
-        heads.append(head)
-    return logits, heads
+    return noise_turns.take(work, guess, transition.STRUCTURES, starts)
 
 
 def _everywhere(
@@ -240,17 +164,16 @@ def _everywhere(
     return logits
 
 
-def _told(evidence: Evidence, matrix: Floats, first: _First, present: Ints, classes: int, seed: int) -> NoiseEstimate:
+def _told(evidence: Evidence, matrix: Floats, turn: Turn, present: Ints, classes: int, seed: int) -> NoiseEstimate:
     """Return the estimate in the data set's own classes; one that no sample has is taken for always given rightly."""
     by_features = transition.calibrate(evidence, matrix)
-    known = _truth(by_features, evidence, matrix)
+    known = noise_turns.truth(by_features, evidence, matrix)
     posterior, truth = np.zeros((2, len(evidence.given), classes))
     posterior[:, present], truth[:, present] = by_features, known
     whole = np.eye(classes)
     whole[np.ix_(present, present)] = matrix
-    overall, by_true, by_given = _rates(_shares_wrong(known, evidence), _drawn(first, seed))
+    overall, by_true, by_given = _rates(_shares_wrong(known, evidence), _drawn(turn, seed))
     places = {int(index): place for place, index in enumerate(present)}
-    best = first.fits[int(np.argmax(transition.weights(first.fits)))]
     return NoiseEstimate(
         transition=whole,
         posterior=posterior,
@@ -258,19 +181,10 @@ def _told(evidence: Evidence, matrix: Floats, first: _First, present: Ints, clas
         rate=overall,
         by_true_class=[by_true[places[index]] if index in places else None for index in range(classes)],
         by_given_class=[by_given[places[index]] if index in places else None for index in range(classes)],
-        structure=best.structure.words,
-        used=len(first.evidence.given),
+        structure=turn.best.structure.words,
+        used=len(turn.evidence.given),
         told=int((evidence.true != UNKNOWN).sum()),
     )
-
-
-def _truth(posterior: Floats, evidence: Evidence, matrix: Floats) -> Floats:
-    """Return the posterior of the true class given features, label and what an expert told, (N, K)."""
-    known, labelled = evidence.true != UNKNOWN, evidence.given != UNKNOWN
-    found = posterior.copy()
-    found[labelled] = posterior_of_truth(posterior[labelled], evidence.given[labelled], matrix)
-    found[known] = np.eye(posterior.shape[1])[evidence.true[known]]
-    return found
 
 
 @dataclass(frozen=True)
@@ -302,17 +216,17 @@ def _shares_wrong(truth: Floats, evidence: Evidence) -> _Wrong:
     )
 
 
-def _drawn(first: _First, seed: int) -> list[_Wrong]:
+def _drawn(turn: Turn, seed: int) -> list[_Wrong]:
     """Return the shares under draws of T, of the logits' calibration, and of each sample's true class."""
     generator = numpy_generator(seed, "draws of the transition matrix")
-    classes = first.evidence.logits.shape[1]
+    classes = turn.evidence.logits.shape[1]
     found = []
-    for drawn in transition.draws(first.fits, classes, _DRAWS, generator):
-        posterior = transition.posterior_of(drawn, first.evidence.logits)
-        truth = _truth(posterior, first.evidence, transition.transition_of(drawn, classes))
+    for drawn in transition.draws(turn.fits, classes, _DRAWS, generator):
+        posterior = transition.posterior_of(drawn, turn.evidence.logits)
+        truth = noise_turns.truth(posterior, turn.evidence, transition.transition_of(drawn, classes))
         cumulated = truth.cumsum(axis=1)
         beyond = generator.random(len(truth))[:, None] * cumulated[:, -1:]
-        found.append(_shares_wrong(np.eye(classes)[(cumulated < beyond).sum(axis=1)], first.evidence))
+        found.append(_shares_wrong(np.eye(classes)[(cumulated < beyond).sum(axis=1)], turn.evidence))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from schemas.errors import NothingToDoError
-from stages.methods import noise_estimate, transition
+from stages.methods import noise_estimate
 from stages.methods.mislabelling import symmetric_transition
 from stages.methods.noise_estimate import NoiseEstimate, estimate_noise
-from stages.methods.transition import STRUCTURES, Fit
-from stages.methods.transition_model import UNKNOWN, Evidence, Structure
+from stages.methods.transition_model import UNKNOWN
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,42 +148,3 @@ def test_a_handful_of_samples_is_enough_to_run() -> None:
     found = World(np.eye(3), sizes=(3, 2, 1)).estimate()
     assert np.isfinite(found.truth).all()
     assert 0 <= found.rate.low <= found.rate.value <= found.rate.high <= 1
-
-
-def test_two_classes_that_exchange_labels_are_tried_as_a_start_and_taken_where_that_is_likelier(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Fits are pretended: each stays where it starts, the likelier the nearer to an exchange of classes 1 and 2."""
-    aim = np.array([[0.9, 0.05, 0.05], [0, 0.6, 0.4], [0, 0.4, 0.6]])
-    monkeypatch.setattr(transition, "transition_of", lambda fit, classes: fit.parameters)
-    evidence = Evidence(np.zeros((4, 3)), np.zeros(4, dtype=int), np.full(4, UNKNOWN))
-
-    def pretended(_: Evidence, structures: Sequence[Structure], starts: Sequence[Floats]) -> list[Fit]:
-        nearest = min(starts, key=lambda start: float(((start - aim) ** 2).sum()))
-        worth = -float(((nearest - aim) ** 2).sum())
-        return [Fit(structure, nearest, np.eye(1), worth - structure.spread / 100) for structure in structures]
-
-    monkeypatch.setattr(transition, "fit", pretended)
-    merged = np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.1, 0.6, 0.3]])
-    first = noise_estimate._First(pretended(evidence, STRUCTURES, [merged]), evidence)
-    better = noise_estimate._with_exchanges(first, 3)
-    assert all(np.allclose(fit.parameters, aim) for fit in better.fits)
-    assert [fit.structure for fit in better.fits] == list(STRUCTURES)
-    assert noise_estimate._with_exchanges(better, 3) is better, "nothing is likelier than what is there"
-
-
-def test_exchanges_are_of_each_two_classes() -> None:
-    matrix = symmetric_transition(0.2, 4)
-    found = list(noise_estimate._exchanges(matrix))
-    assert len(found) == 6
-    for one in found:
-        np.testing.assert_allclose(one.sum(axis=1), 1)
-        rows = np.flatnonzero((one != matrix).any(axis=1))
-        assert len(rows) == 2
-        assert one[rows[0], rows[1]] == one[rows[1], rows[0]] == 0.4
-
-
-@pytest.mark.parametrize("classes", [2, 11])
-def test_of_two_classes_or_many_none_are_exchanged(classes: int) -> None:
-    first = noise_estimate._First([], Evidence(np.zeros((4, classes)), np.zeros(4, dtype=int), np.zeros(4, dtype=int)))
-    assert noise_estimate._with_exchanges(first, classes) is first
