@@ -114,6 +114,14 @@ def write_pathmnist(sandbox: Sandbox, path: Path) -> None:
     test_medmnist.write(path, classes=9)
 
 
+def write_pneumonia(sandbox: Sandbox, path: Path) -> None:
+    test_medmnist.write(path, classes=2)
+
+
+def write_cells(sandbox: Sandbox, path: Path) -> None:
+    test_medmnist.write(path, classes=3)
+
+
 def write_list(sandbox: Sandbox, path: Path) -> None:
     """Write a table with the columns that the page names, and its images below `images`."""
     trees = Trees()
@@ -244,6 +252,8 @@ MAKERS: dict[str, Callable[[Sandbox, Path], None]] = {
     "hyper-kvasir": write_hyper_kvasir,
     r"(?:examples/)?crc": write_crc,
     r"pathmnist_64\.npz": write_pathmnist,
+    r"pneumoniamnist_28\.npz": write_pneumonia,
+    r"bccd_cells3_40\.npz": write_cells,
     r"list\.csv": write_list,
     r"answers\.csv": write_answers,
     r"audit\.csv": write_audit,
