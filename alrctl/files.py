@@ -266,7 +266,8 @@ def _delimiter(text: str) -> str:
 def _parts_alike(text: str, delimiter: str) -> bool:
     """Say whether header and first row have as many cells as each other, and more than one."""
     try:
-        rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 3) if any(row)]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        rows = list(islice((row for row in reader if any(row)), 2))
     except csv.Error:
         return False
     return len(rows) > 1 and len(rows[0]) == len(rows[1]) > 1

@@ -364,3 +364,8 @@ def test_a_separator_within_quoted_names_is_none(separator: str, tmp_path: Path)
 def test_names_that_are_made_of_another_separator_do_not_mislead(tmp_path: Path) -> None:
     (tmp_path / "any.csv").write_text("name,;;;,b\nx,1,2\n")
     assert files.read_csv(tmp_path / "any.csv").columns == ["name", ";;;", "b"]
+
+
+def test_a_separator_by_which_a_quote_would_end_within_a_cell_is_none(tmp_path: Path) -> None:
+    (tmp_path / "any.csv").write_text('"",(all),;;;\n;;;,0.2,0.8\n(all),0.1,0.9\n')
+    assert files.read_csv(tmp_path / "any.csv").columns == ["", "(all)", ";;;"]
