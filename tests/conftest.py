@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from alrctl.app import app
 
-settings.register_profile("quick", max_examples=25)  # of the tests that name no number of their own
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))  # `default` for a hundred
+settings.register_profile("quick", max_examples=25, derandomize=True)  # a hundred examples that change by `default`
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 TINY = ("--backbone", "test_resnet", "--epochs", "3", "--batch-size", "16")
 
