@@ -15,7 +15,7 @@ from schemas.errors import NothingToDoError, UsageError, plural
 from stages.methods import mislabelling
 from stages.methods.noise_rate import noise_rate
 from stages.methods.randomness import integer, numpy_generator
-from stages.methods.samples import group_numbers, posteriors
+from stages.methods.samples import group_numbers, posteriors, tells_truth
 from stages.report import Report
 
 Floats = NDArray[np.float64]
@@ -154,7 +154,7 @@ def _judged(inputs: NoisyIdsInputs) -> pl.DataFrame:
 
 def _transition(config: NoisyIdsConfig, judged: pl.DataFrame) -> Transition:
     """Return which noise is assumed, where `auto` leaves it open."""
-    told = judged["true_posterior"].null_count() == 0
+    told = tells_truth(judged)
     if config.transition == "auto":
         return "estimated" if told else "confident-joint"
     if config.transition == "estimated" and not told:

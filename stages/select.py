@@ -20,7 +20,7 @@ from stages.methods.batch_acquisition import batch_chooser
 from stages.methods.queueing import Limits, Mixed, fill
 from stages.methods.randomness import numpy_generator
 from stages.methods.reasons import Grounds, reasons
-from stages.methods.samples import posteriors
+from stages.methods.samples import posteriors, tells_truth
 from stages.methods.selection import BATCH, SelectionOptions
 from stages.methods.selection import limits as limits_of
 from stages.methods.showing import Showing
@@ -115,7 +115,7 @@ def pool_of(config: SelectConfig, scores: pl.DataFrame) -> Literal["noisy", "all
     """Return which pool is chosen from."""
     if config.pool != "auto":
         return config.pool
-    return "all" if "expected-correction" in config.strategies and _tells_truth(scores) else "noisy"
+    return "all" if "expected-correction" in config.strategies and tells_truth(scores) else "noisy"
 
 
 def _pool(config: SelectConfig, inputs: SelectInputs, scores: pl.DataFrame, report: Report) -> pl.DataFrame:
@@ -166,18 +166,13 @@ def _correction(config: SelectConfig, inputs: SelectInputs) -> mislabelling.Corr
         raise UsageError("--strategy expected-correction: the order of the classes is not recorded; give --data")
     label = _indices(inputs.scores["given_label"], names)
     relabelled = inputs.scores["relabelled"].to_numpy()
-    if _tells_truth(inputs.scores):
+    if tells_truth(inputs.scores):
         truth = posteriors(inputs.scores, "true_posterior")
     else:
         transition = mislabelling.confident_transition(posterior[~relabelled], label[~relabelled])
         truth = mislabelling.posterior_of_truth(posterior, label, transition)
     truth[relabelled] = np.eye(len(names))[label[relabelled]]  # what an expert said is taken for true
     return mislabelling.expected_correction(truth, label, config.class_worth)
-
-
-def _tells_truth(scores: pl.DataFrame) -> bool:
-    """Say whether training estimated the posterior of every sample's true class."""
-    return scores["true_posterior"].null_count() == 0
 
 
 def _candidates(

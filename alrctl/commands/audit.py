@@ -12,11 +12,11 @@ from alrctl import artifacts, files, noise_files, queue_files
 from alrctl.console import cell
 from alrctl.dataset import check_known, need_data, read_data, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target, require
-from alrctl.options import as_command
+from alrctl.options import as_command, flag
 from alrctl.parameters import Data, Labels, Out
 from alrctl.pictures import need_pictures
 from alrctl.summary import by_class, tell
-from schemas.errors import DataError
+from schemas.errors import DataError, listing
 from schemas.labels import LABELS
 from schemas.queue import QUEUE
 from schemas.strata import STRATA
@@ -39,8 +39,8 @@ def audit(
     """Draw labels at random, or count what an expert said of them."""
     if queue is None:
         return _draw(session, config, data, labels, out)
-    drawing = [name for name, value in stage.AuditConfig.model_validate({}) if getattr(config, name) != value]
-    require(not drawing, f"--queue: counts the answers to what was drawn; --{'/'.join(drawing)} is for drawing")
+    drawing = [flag(name) for name, value in stage.AuditConfig.model_validate({}) if getattr(config, name) != value]
+    require(not drawing, f"--queue: counts the answers to what was drawn; {listing(drawing)} is for drawing")
     return _count(session, data, labels, queue, out)
 
 

@@ -46,17 +46,18 @@ def search(work: Work, first: Turn) -> Turn:
     if work.classes == 2 or not first.best.structure.scatter:
         return first
     structure = first.best.structure
-    kept, best, worth = first, first.matrix, _worth(_through(work, first.matrix, structure))
+    kept, worth = first, _worth(_through(work, first.matrix, structure))
     for _ in range(_ROUNDS):
-        tries = [_through(work, matrix, structure) for matrix in _exchanges(best)]
-        found = max(tries, key=_worth, default=first)
-        if not tries or _worth(found) <= worth + _GAIN:
+        tries = [_through(work, matrix, structure) for matrix in _exchanges(kept.matrix)]
+        worths = [_worth(found) for found in tries]
+        if max(worths, default=worth) <= worth + _GAIN:
             break
-        kept, best, worth = found, found.matrix, _worth(found)
+        worth = max(worths)
+        kept = tries[worths.index(worth)]
     if kept is first:
         return first
     scattered = [fit.structure for fit in first.fits if fit.structure.scatter]
-    return replace(kept, fits=transition.fit(kept.evidence, scattered, [best]))
+    return replace(kept, fits=transition.fit(kept.evidence, scattered, [kept.matrix]))
 
 
 def _through(work: Work, matrix: Floats, structure: Structure) -> Turn:

@@ -21,6 +21,11 @@ def posterior_lists(posterior: NDArray[np.floating[Any]]) -> pl.Series:
     return pl.Series(posterior.astype(np.float32)).arr.to_list()
 
 
+def tells_truth(scores: pl.DataFrame) -> bool:
+    """Say whether training estimated the posterior of every sample's true class."""
+    return scores["true_posterior"].null_count() == 0
+
+
 def group_numbers(samples: pl.DataFrame) -> NDArray[np.int64]:
     """Number the groups of samples from 0, (N,), by column `group_id`; a sample without a group is one by itself."""
     alone = pl.format("alone {}", "sample_id")
