@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from alrctl import files
+from alrctl import files, processes
 from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
 from schemas.errors import DataError
 from stages.report import Array, in_memory
@@ -102,7 +102,7 @@ def last_good_kept(out: Path, backbone: Mapping[str, Tensor], metadata: Checkpoi
     try:
         yield
     except DivergedError as error:
-        if not error.networks:
+        if not error.networks or not processes.is_first():
             raise
         path = out.with_name(f"{out.name}.last-good.safetensors")
         with files.writing(path) as beside:

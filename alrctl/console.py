@@ -33,9 +33,11 @@ class _Rate(TextColumn):
 class Voice:
     """Speaks to the terminal in the one way that the flags ask for."""
 
-    def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
-        self.as_json = as_json
-        self._silent = as_json or quiet
+    def __init__(self, as_json: bool = False, quiet: bool = False, helping: bool = False) -> None:
+        """Take how to speak; a process that is `helping` another leaves all but errors to that one."""
+        self.as_json = as_json and not helping
+        self._silent = as_json or quiet or helping
+        self._helping = helping
         self._warned: set[str] = set()
         self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
@@ -65,7 +67,7 @@ class Voice:
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, each once."""
-        if text in self._warned:
+        if text in self._warned or self._helping:
             return
         self._warned.add(text)
         self.err.print(f"[bold yellow]warning:[/] {escape(text)}")

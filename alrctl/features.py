@@ -29,6 +29,7 @@ from stages.training.device import Device, Precision
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
 from stages.training.network import load_weights
 from stages.training.predict import extract
+from stages.training.team import Team
 
 
 def network_inputs(
@@ -62,12 +63,14 @@ def features(
     where = devices.choose(device)
     parts = (manifest.digest(pack), checkpoints.digest(backbone), spec.model_dump_json(), where.type, precision)
     path = _folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.safetensors"
-    found = _cached(path, len(images), spec.feature_width)
-    if found is not None:
+    found, team = _cached(path, len(images), spec.feature_width), Team.current()
+    if team.all(found is not None) and found is not None:
         return found
     module = build_backbone(spec.backbone, 0, image_size=spec.image_size, channels=spec.channels)
     load_weights(module, backbone, "the frozen backbone")
     computed = extract(module, images, spec, where, precision, report)
+    if not team.is_first:
+        return computed
     try:
         with files.writing(path) as beside:
             save_file({"features": computed}, beside)

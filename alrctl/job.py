@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import BaseModel
 from rich.markup import escape
 
-from alrctl import __version__, artifacts, files, manifest, tracking
+from alrctl import __version__, artifacts, files, manifest, processes, tracking
 from alrctl.console import LiveReport, Voice
 from alrctl.naming import option_names
 from alrctl.workplace import Workplace, check_edits, check_free, recover
@@ -26,7 +26,7 @@ from schemas.contract import Contract
 from schemas.errors import MismatchError, UsageError, listing
 from stages.report import NEUTRAL
 
-Status = Literal["done", "unchanged", "would run"]
+Status = Literal["done", "unchanged", "would run", "helped"]
 Summary = dict[str, Any]
 Preview = Callable[[LiveReport], Summary]
 
@@ -81,6 +81,10 @@ class Target:
     def path(self, name: str) -> Path:
         """Return where the file of that name is to be written."""
         return self.directory / name
+
+    def begin_writing(self) -> None:
+        """Say that all is computed: of several processes only the first goes on."""
+        processes.leave_unless_first()
 
     def table(self, frame: pl.DataFrame, contract: Contract) -> None:
         """Write a table under its usual name."""
@@ -174,18 +178,30 @@ class Job:
             check_edits(self.out, found, self.session.force)
         if self.session.dry_run:
             return self._foreseen(found, preview)
+        processes.join(self.options.get("device", "cpu"))
+        if not processes.is_first():
+            return self._help(work)
         started = datetime.now(UTC)
         report = LiveReport(self.session.voice, self.stage)
         for text in self._early:
             report.warn(text)
         place = Workplace(self.out, self.identity())
         with place.opened() as workplace, self._followed(workplace, report, tracked), report.shown():
+            processes.wait()  # the others, for what another run left to be cleared
             target = Target(workplace, report)
             with files.explained_write(self.out):
                 summary = work(target)
                 self._write_manifest(target, summary, started)
             workplace.commit()
         return Outcome(self.stage, "done", self.out, summary, tuple(report.warnings))
+
+    def _help(self, work: Callable[[Target], Summary]) -> Outcome:
+        """Compute with the process that writes."""
+        processes.wait()
+        report = LiveReport(self.session.voice, self.stage)
+        with suppress(processes.NotFirstError):
+            work(Target(Workplace(self.out, self.identity()), report))
+        return Outcome(self.stage, "helped", self.out)
 
     @contextmanager
     def _followed(self, workplace: Workplace, report: LiveReport, tracked: bool) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import sys
 import types
 import typing
@@ -20,7 +21,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from alrctl import files, tracking
+from alrctl import files, processes, tracking
 from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
 from alrctl.naming import option_names
@@ -90,7 +91,11 @@ class _Place:
 
 
 def as_command(
-    function: Command, config: type[BaseModel] | None = None, plain: bool = False, tracked: bool = False
+    function: Command,
+    config: type[BaseModel] | None = None,
+    plain: bool = False,
+    tracked: bool = False,
+    shared: bool = False,
 ) -> Callable[..., None]:
     """Return what Typer registers for `function(session, [config,] **places)`.
 
@@ -99,6 +104,7 @@ def as_command(
         config: the stage's options.
         plain: for commands that write no artifact: without the flags of a stage's run.
         tracked: for commands that measure something that can be followed: with `--track`.
+        shared: for commands that several processes may do together.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in _NOT_TYPED}
@@ -106,13 +112,18 @@ def as_command(
     annotations: dict[str, tuple[Any, Any]] = {p.name: (_optional(hints[p.name], p), None) for p in places}
     if config is not None:
         annotations |= {f: (_option(name, config.model_fields[f]), None) for f, name in option_names(config).items()}
-    shared = {"as_json", "debug"} if plain else _COMMON.keys() - (set() if tracked else {"track"})
-    annotations |= {name: value for name, value in _COMMON.items() if name in shared}
+    common_names = {"as_json", "debug"} if plain else _COMMON.keys() - (set() if tracked else {"track"})
+    annotations |= {name: value for name, value in _COMMON.items() if name in common_names}
 
     def command(**given: Any) -> None:
         common = {name: given.pop(name, default) for name, (_, default) in _COMMON.items()}
-        voice = Voice(common["as_json"])
+        voice = Voice(common["as_json"], helping=not processes.is_first())
         with reported(voice, common["debug"]):
+            if processes.count() > 1 and not shared:
+                raise UsageError(
+                    "works in one process; start it without torchrun or accelerate, which are for train-lnl, score and "
+                    "recalibrate"
+                )
             from_file = _read_config(common["config_file"])
             track, problems = _read_track(common["track"])
             arguments = _merge(places, config, given, from_file, common["config_file"], problems)
@@ -166,7 +177,10 @@ class reported:  # noqa: N801 (reads as a verb where it is used)
             text, code = "interrupted; nothing half-done was left, the same command goes on", 130
         else:
             return
-        self._voice.error(text)
+        if processes.is_first():
+            self._voice.error(text)
+        elif processes.joined():  # before, all fail alike
+            self._voice.error(f"process {os.environ['RANK']}: {text}")
         self._voice.document({"status": "failed", "error": text, "exit_code": code})
         raise typer.Exit(code) from error
 

@@ -21,6 +21,8 @@ def tell(session: Session, outcome: Outcome, story: Story | None = None, quiet: 
         story: prints tables of it.
         quiet: facts that are worth a line only where they are not 0.
     """
+    if outcome.status == "helped":  # another process tells
+        return outcome
     shown = {name: value for name, value in outcome.summary.items() if value or name not in quiet}
     place = escape(str(outcome.out))
     if outcome.status == "would run":

@@ -30,9 +30,10 @@ from stages.methods.variance_of_gradients import residuals
 from stages.report import NoStore, SilentReport
 from stages.train_lnl import TrainLnlConfig, _inputs, _network
 from stages.training import device as devices
-from stages.training.fit import Examples, FitPlan, Rule, fit
+from stages.training.fit import Examples, Rule, fit
 from stages.training.objective import Memoryless
 from stages.training.picking import PickSmallLoss, SmallLossOptions
+from stages.training.plan import FitPlan
 from stages.training.predict import predict
 from stages.training.recipe import small_loss_options
 from stages.training.signals import EpochSignals, GradientWindow

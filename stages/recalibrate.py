@@ -31,13 +31,14 @@ from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, Report, Store
 from stages.training import device as devices
 from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss, class_aware
-from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
+from stages.training.fit import Examples, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs, Inputs
 from stages.training.judgement_table import clean_table
 from stages.training.last_layer import LastLayer
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.options import TrainingOptions
 from stages.training.picking import Picker
+from stages.training.plan import FitPlan
 from stages.training.predict import predict
 from stages.training.recipe import CLEAN_FLOOR, TWICE, start
 from stages.training.state import Row

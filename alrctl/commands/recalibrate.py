@@ -66,6 +66,7 @@ def recalibrate(
         metadata = trained.metadata.model_copy(update=told | first)
         with checkpoints.last_good_kept(out, trained.backbone, metadata):
             outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
+        target.begin_writing()
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), [outputs.network], trained.backbone, metadata)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
@@ -139,4 +140,4 @@ def _tensor(labels: pl.DataFrame) -> Tensor:
     return torch.from_numpy(labels["index"].to_numpy().copy())
 
 
-COMMAND = as_command(recalibrate, stage.RecalibrateConfig, tracked=True)
+COMMAND = as_command(recalibrate, stage.RecalibrateConfig, tracked=True, shared=True)

@@ -67,6 +67,7 @@ def score(
             store=lambda fold: DiskStore(target.state / f"fold-{fold}"),
         )
         outputs = stage.run(config, inputs, target.report)
+        target.begin_writing()
         target.device = outputs.device
         judged = read_clean(clean_path, dataset, rows)
         course = None if signals_path is None else signals.dynamics(signals_path, dataset, rows)
@@ -114,4 +115,4 @@ def _table(
     return found if course is None else pl.concat([found, course], how="horizontal")
 
 
-COMMAND = as_command(score, stage.ScoreConfig)
+COMMAND = as_command(score, stage.ScoreConfig, shared=True)

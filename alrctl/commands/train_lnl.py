@@ -67,6 +67,7 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         )
         with checkpoints.last_good_kept(out, frozen, metadata):
             outputs = stage.run(config, inputs, target.report, DiskStore(target.state))
+        target.begin_writing()
         target.device = outputs.device
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
         target.table(outputs.clean, CLEAN)
@@ -179,4 +180,4 @@ def _rate(rate: dict[str, float] | None) -> list[str]:
     return ["-", "-"] if rate is None else [cell(rate["value"]), f"{rate['low']:.3f} to {rate['high']:.3f}"]
 
 
-COMMAND = as_command(train_lnl, stage.TrainLnlConfig, tracked=True)
+COMMAND = as_command(train_lnl, stage.TrainLnlConfig, tracked=True, shared=True)

@@ -110,20 +110,30 @@ class Draws:
         return Draws(**{name: values[start:stop] for name, values in vars(self).items()})
 
 
-def augment(images: Tensor, preset: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor,
+    preset: Augmentation,
+    generator: torch.Generator,
+    count: int | None = None,
+    own: slice = slice(None),
+) -> Tensor:
     """Return augmented images.
 
     Args:
         images: (B, 3, S, S) float, 0 to 1.
         preset: which recipe.
         generator: source of randomness, on the CPU.
+        count: images in the whole batch, all of which are drawn for; by default those given are all.
+        own: which of them are given.
 
     Returns:
         (B, 3, S, S) float, 0 to 1, in the memory format of `images`.
     """
     if preset == "none":
         return images
-    return apply(images, draw(RECIPES[preset], len(images), generator))
+    count = len(images) if count is None else count
+    start, stop, _ = own.indices(count)
+    return apply(images, draw(RECIPES[preset], count, generator).part(start, stop))
 
 
 def draw(recipe: Recipe, count: int, generator: torch.Generator) -> Draws:

@@ -23,6 +23,7 @@ from stages.methods.clean_floor import judge
 from stages.training.noise_watch import NoiseWatch
 from stages.training.picking import Gradients
 from stages.training.signals import EpochSignals, GradientWindow
+from stages.training.team import Team
 
 _SMALLEST = 1e-3  # share under which a class's prior is not taken to fall
 
@@ -142,6 +143,9 @@ class TruthLoss:
             self._log_prior = shares.clamp_min(_SMALLEST).log().float().to(logits.device)
         adjusted = logits + self._balance * self._log_prior
         return losses.soft_cross_entropy(adjusted, truth[places].to(logits.device))
+
+    def share(self, places: Tensor, team: Team) -> None:
+        """Share nothing."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Keep nothing: the estimate is the picker's."""

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from schemas.errors import UsageError
+from stages.training.team import Team
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -38,5 +39,6 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def name(device: torch.device) -> str:
-    """Return the device's name for the record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    """Return the device's name for the record, and how many processes had one."""
+    found, team = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", Team.current()
+    return found if team.alone else f"{team.size} x {found}"

@@ -74,6 +74,14 @@ def out_of_memory(batch_size: int, fits: int | None) -> UsageError:
     return UsageError(f"--batch-size: the memory does not suffice for {batch_size}; --batch-size {fits} fits")
 
 
+def out_of_memory_for_share(batch_size: int, processes: int) -> UsageError:
+    """Return what is said where one of several processes has too little memory."""
+    return UsageError(
+        f"--batch-size: the memory of a process does not suffice for its share of {batch_size} by {processes}; "
+        "use a smaller one, or more processes"
+    )
+
+
 def is_compiler_failure(error: BaseException) -> bool:
     """Say whether `torch.compile` failed."""
     return type(error).__module__.startswith(("torch._inductor", "torch._dynamo"))

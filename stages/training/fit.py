@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from stages.methods import losses
-from stages.methods.class_imbalance import ClassWeights, Sampling, sampling_weights
+from stages.methods.class_imbalance import sampling_weights
 from stages.report import Array, Report, Store
-from stages.training.device import Precision, autocast
+from stages.training.device import autocast
 from stages.training.failures import (
     DivergedError,
     batch_size_that_fits,
@@ -24,59 +24,24 @@ from stages.training.failures import (
     is_compiler_failure,
     is_out_of_memory,
     out_of_memory,
+    out_of_memory_for_share,
 )
 from stages.training.inputs import Inputs
 from stages.training.lanes import Lanes
 from stages.training.objective import Balance, Memoryless, Objective
-from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker
+from stages.training.plan import FitPlan, batches, check_shares, learning_rate
 from stages.training.predict import predict
 from stages.training.randomness import island, torch_generator
 from stages.training.signals import EpochSignals, GradientWindow
 from stages.training.state import Row, TrainingState, fill, tensors_of
+from stages.training.synchronised import WholeBatch
 from stages.training.validation import validate
 
 _EXPLODED = 1000.0
 """Mean loss of a batch, in nats, past which no training comes back."""
 _CLEAN_PASS = 8192
 """Samples of a clean pass whose features are held at a time."""
-
-
-@dataclass(frozen=True)
-class FitPlan:
-    """How long and how fast to learn."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    momentum: float
-    weight_decay: float
-    seed: int
-    precision: Precision
-    device: torch.device
-    class_weights: ClassWeights = "none"
-    logit_adjustment: float = 0.0
-    sampling: Sampling = "natural"
-    compile: bool = False
-    keep_best: bool = False
-    keep_epochs: int = 0
-
-    @classmethod
-    def of(cls, options: TrainingOptions, device: torch.device, keep_best: bool = False) -> FitPlan:
-        """Take the plan from a stage's options."""
-        names = (
-            "epochs",
-            "batch_size",
-            "learning_rate",
-            "momentum",
-            "weight_decay",
-            "seed",
-            "precision",
-            "keep_epochs",
-        )
-        more = ("class_weights", "logit_adjustment", "compile")
-        found = {name: getattr(options, name) for name in names + more}
-        return cls(**found, device=device, sampling=getattr(options, "sampling", "natural"), keep_best=keep_best)
 
 
 @dataclass(frozen=True)
@@ -141,6 +106,7 @@ class _Run:
     balance: Balance
     forward: list[Callable[[Tensor], tuple[Tensor, Tensor]]]
     lanes: Lanes
+    whole: WholeBatch
 
 
 def fit(
@@ -150,10 +116,14 @@ def fit(
 
     Raises:
         DivergedError: the loss or the weights are no longer numbers, or the loss exploded.
-        UsageError: the memory does not suffice for the batch size.
+        UsageError: the memory does not suffice for the batch size, or the samples for the processes.
     """
+    check_shares(len(examples.rows), plan)
     state = TrainingState(
-        [network.to(plan.device) for network in networks], _optimizers(networks, plan), GradientWindow()
+        [network.to(plan.device) for network in networks],
+        _optimizers(networks, plan),
+        GradientWindow(),
+        team=plan.team,
     )
     kept = store.load()
     if kept is not None:
@@ -161,12 +131,14 @@ def fit(
         for row in state.history:  # those who follow may have missed some
             _tell(row, report)
     balance = Balance(examples.labels, examples.classes, plan.class_weights, plan.logit_adjustment, plan.device)
-    forward = [torch.compile(network) if plan.compile else network for network in state.networks]
-    lanes = Lanes(state.networks, examples.inputs.batch(examples.rows[:2], None), plan.compile)
-    run = _Run(examples, rule, plan, report, balance, forward, lanes)
+    called = [plan.team.wrap(network) for network in state.networks]
+    forward = [torch.compile(network) if plan.compile else network for network in called]
+    in_turn = plan.compile or not plan.team.alone
+    lanes = Lanes(state.networks, examples.inputs.batch(examples.rows[:2], None), in_turn)
+    run = _Run(examples, rule, plan, report, balance, forward, lanes, WholeBatch(plan.team))
     try:
         for epoch in range(len(state.history), plan.epochs):
-            with island(plan.seed, "epoch", epoch):
+            with island(plan.seed, "epoch", epoch), run.whole.seen_by(state.networks):
                 row = _epoch(epoch, state, run)
             row |= validate(
                 state.networks, examples.inputs, examples.val_rows, examples.val_labels, plan.device, plan.precision
@@ -193,23 +165,6 @@ def fit(
         fill(state.networks, state.best)
     kept_epoch = state.best_epoch if plan.keep_best else plan.epochs - 1
     return Fitted(state.history, state.signals, kept_epoch, state.tail)
-
-
-def learning_rate(epoch: int, plan: FitPlan) -> float:
-    """Return the cosine-annealed rate of an epoch; the period is the run's epochs."""
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / plan.epochs))
-
-
-def batches(count: int, size: int, generator: torch.Generator, weights: Tensor | None = None) -> list[Tensor]:
-    """Return places 0..count-1 in batches of nearly equal size, at most `size`; no small one is left over.
-
-    A permutation of them; with `weights`, (count,), so many draws with replacement, each place as likely as its weight.
-    """
-    if weights is None:
-        order = torch.randperm(count, generator=generator)
-    else:
-        order = torch.multinomial(weights, count, replacement=True, generator=generator)
-    return list(order.tensor_split(math.ceil(count / size)))
 
 
 def _optimizers(networks: Sequence[nn.Module], plan: FitPlan) -> list[torch.optim.SGD]:
@@ -265,6 +220,8 @@ def _step_or_say_what_fits(
             raise cannot_compile(error) from error
         if not is_out_of_memory(error):
             raise
+        if not run.plan.team.alone:  # the others wait for this one, and none can try
+            raise out_of_memory_for_share(run.plan.batch_size, run.plan.team.size) from error
     # out of the except block, so that the tensors of the batch that failed are let go of
     batch = run.examples.inputs.batch(run.examples.rows[places[:1]], None)
     fits = batch_size_that_fits(state.networks, batch, len(places), run.plan.device, run.plan.precision)
@@ -277,41 +234,64 @@ def _step(
     """Learn from one batch: each network from the samples that its peer picked (its own picks if it is alone).
 
     Picks and signals go by the cross-entropy of the logits as they are; class weights and logit adjustment bend only
-    what is learnt, so that they cannot throw a class out.
+    what is learnt, so that they cannot throw a class out. Each process of a team goes through its share of the batch;
+    the picks are made from the whole.
     """
-    plan, picker = run.plan, run.rule.picker
-    x = run.examples.inputs.batch(run.examples.rows[places], generator)
+    plan, picker, team = run.plan, run.rule.picker, run.plan.team
+    own, run.whole.count = team.share(len(places)), len(places)
+    x = run.examples.inputs.batch(run.examples.rows[places], generator, own)
     given = run.examples.labels[places]
-    labels = given.to(plan.device)
+    labels = given[own].to(plan.device)
 
     def forward(index: int) -> tuple[Tensor, Tensor, Tensor]:
         with autocast(plan.device, plan.precision):
             penultimate, logits = run.forward[index](x)
         logits = logits.float()
-        objective = run.rule.objective.losses(index, places, run.balance.adjusted(logits), labels)
+        objective = run.rule.objective.losses(index, places[own], run.balance.adjusted(logits), labels)
         return penultimate.detach(), logits.detach(), objective
 
     picks, objectives = [], []
     for index, (penultimate, logits, objective) in enumerate(run.lanes.each(forward)):
         objectives.append(objective)
-        seen = logits.cpu()
+        seen = team.gather(logits, len(places))
         loss = losses.cross_entropy(seen, given)
         picks.append(picker.pick(index, places, loss))
         posterior = signals.record(index, places, seen, loss, picks[index], given)
         if picker.observes == "training-pass":
-            picker.observe(index, places, penultimate.float().cpu(), posterior, given, len(run.examples.rows))
+            shown = team.gather(penultimate.float(), len(places))
+            picker.observe(index, places, shown, posterior, given, len(run.examples.rows))
+    run.rule.objective.share(places, team)
 
     def learn(index: int) -> tuple[float, int]:
         picked = picks[len(picks) - 1 - index]
-        chosen = (torch.arange(len(places)) if picker.learns_from_all else picked).to(plan.device)
-        mean = run.balance.mean(objectives[index][chosen], labels[chosen])
+        chosen = torch.arange(len(places)) if picker.learns_from_all else picked
+        mean = _mean(run, objectives[index], labels, chosen, given)
         state.optimizers[index].zero_grad(set_to_none=True)
         mean.backward()  # type: ignore[no-untyped-call]
         state.optimizers[index].step()
-        return float(mean.detach()) * len(chosen), len(chosen)
+        return float(team.gather(mean.detach().reshape(1), team.size).mean()) * len(chosen), len(chosen)
 
     learnt = run.lanes.each(learn)
     return sum(total for total, _ in learnt), sum(count for _, count in learnt)
+
+
+def _mean(run: _Run, losses: Tensor, labels: Tensor, chosen: Tensor, given: Tensor) -> Tensor:
+    """Return the mean loss of the chosen; of a team, what averages to it over the processes.
+
+    Args:
+        run: what stays the same.
+        losses: (b,) of this process's share of the batch.
+        labels: (b,) the classes of the share.
+        chosen: places in the whole batch.
+        given: (B,) the classes of the whole batch, on the CPU.
+    """
+    team, own = run.plan.team, run.plan.team.share(len(given))
+    mine = chosen[(chosen >= own.start) & (chosen < own.stop)] - own.start
+    mine = mine.to(run.plan.device)
+    if team.alone:
+        return run.balance.mean(losses[mine], labels[mine])
+    everyone = given[chosen].to(run.plan.device)
+    return run.balance.part_of_mean(losses[mine], labels[mine], everyone) * team.size
 
 
 def _clean_pass(state: TrainingState, run: _Run) -> None:

@@ -15,9 +15,10 @@ from schemas.errors import NothingToDoError
 from stages.methods.splitting import k_folds
 from stages.methods.transition_model import UNKNOWN
 from stages.report import Report, Store
-from stages.training.fit import Examples, FitPlan, fit
+from stages.training.fit import Examples, fit
 from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Opinions
+from stages.training.plan import FitPlan
 from stages.training.recipe import MethodOptions, rule, start
 
 Ask = Callable[[list[nn.Module], Tensor], Opinions]

@@ -13,12 +13,14 @@ from stages.training.augmentation import Augmentation, augment
 
 Train = Literal["all", "head"]
 
+_ALL = slice(None)
+
 
 class Inputs(Protocol):
     """Gives batches of what a network takes."""
 
-    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return the batch of these rows; augmented where a generator is given."""
+    def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
+        """Return the batch of these rows, or those of it that `own` tells; augmented where a generator is given."""
 
 
 class ImageInputs:
@@ -36,12 +38,12 @@ class ImageInputs:
         mean, std = (torch.tensor(values, device=device)[None, :, None, None] for values in (spec.mean, spec.std))
         self._mean, self._std = (mean.mean(1, True), std.mean(1, True)) if self._grey else (mean, std)
 
-    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+    def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
         """Return (B, C, H, W) float32, normalised, channels last in memory."""
-        pixels = self.images[rows].to(self.device, non_blocking=True)  # (B, H, W, 3) uint8
+        pixels = self.images[rows[own]].to(self.device, non_blocking=True)  # (B, H, W, 3) uint8
         images = pixels.permute(0, 3, 1, 2).float().div_(255)
         if generator is not None:
-            images = augment(images, self.augmentation, generator)
+            images = augment(images, self.augmentation, generator, len(rows), own)
         if self._grey:
             images = vision.rgb_to_grayscale(images)
         return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
@@ -55,6 +57,6 @@ class FeatureInputs:
         self.features = features
         self.device = device
 
-    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+    def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
         """Return (B, D) float32; features are not augmented."""
-        return self.features[rows].to(self.device, non_blocking=True)
+        return self.features[rows[own]].to(self.device, non_blocking=True)

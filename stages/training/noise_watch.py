@@ -14,6 +14,7 @@ from torch import Tensor
 from schemas.errors import NothingToDoError
 from stages.methods.noise_estimate import NoiseEstimate, Rate, estimate_noise
 from stages.methods.transition_model import UNKNOWN
+from stages.training.team import Team
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class LabelEvidence:
 
 
 class NoiseWatch:
-    """Takes features from a network, or has them from the first, and makes the estimate.
+    """Takes features from a network, or has them from the first, and makes the estimate: one process for all of a team.
 
     Attributes:
         known: what is known of the labels.
@@ -47,13 +48,15 @@ class NoiseWatch:
         truth: (N, K) posterior of the true class by features and label; None where there is none.
     """
 
-    def __init__(self, known: LabelEvidence, classes: int, seed: int) -> None:
-        """Take what is known of the labels, K, and the estimate's seed."""
+    def __init__(self, known: LabelEvidence, classes: int, seed: int, team: Team | None = None) -> None:
+        """Take what is known of the labels, K, the estimate's seed, and the team (by default the one joined)."""
         self.known = known
         self.summary: dict[str, Any] | None = None
         self.truth: Tensor | None = None
         self._classes = classes
         self._seed = seed
+        self._team = team or Team.current()
+        self._seen = known.features is not None
         self._features: Tensor | None = None
 
     @property
@@ -68,25 +71,31 @@ class NoiseWatch:
 
     def take(self, places: Tensor, penultimate: Tensor) -> None:
         """Take the features of a batch, (B, H)."""
+        self._seen = True
+        if not self._team.is_first:
+            return
         if self._features is None:
             self._features = torch.zeros(len(self.known.given), penultimate.shape[1])
         self._features[places] = penultimate.float()
 
     def estimate(self) -> None:
         """Make the estimate, where there are features and it is not made yet; of one class alone there is none."""
-        features = self.known.features if self.known.features is not None else self._features
-        if self.summary is not None or features is None:
+        if self.summary is not None or not self._seen:
             return
+        self.summary, self.truth = self._team.of_first(self._estimated)
+        self._features = None
+
+    def _estimated(self) -> tuple[dict[str, Any], Tensor | None]:
         known = self.known
+        features = known.features if known.features is not None else self._features
+        assert features is not None
         try:
             found = estimate_noise(
                 features.double().numpy(), known.given, known.true, known.group, self._classes, self._seed
             )
         except NothingToDoError:
-            self.summary = {}
-            return
-        self.summary, self.truth = summary(found), torch.from_numpy(found.truth).float()
-        self._features = None
+            return {}, None
+        return summary(found), torch.from_numpy(found.truth).float()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what must be kept beside the summary."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stages.methods import losses
 from stages.methods.class_imbalance import ClassWeights, class_weights, log_prior
+from stages.training.team import Team
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Takes logits (B, K) and classes (B,), gives losses (B,)."""
@@ -20,6 +21,9 @@ class Objective(Protocol):
 
     def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (B,) losses of logits (B, K) under classes (B,); `places` (B,) are the samples' places."""
+
+    def share(self, places: Tensor, team: Team, /) -> None:
+        """Let every process of the team have what the batch of these samples left to remember."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what must be kept for a run that goes on later."""
@@ -37,6 +41,9 @@ class Memoryless:
     def losses(self, network: int, places: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each sample."""
         return self._loss(logits, labels)
+
+    def share(self, places: Tensor, team: Team) -> None:
+        """Share nothing."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Keep nothing."""
@@ -62,6 +69,12 @@ class EarlyLearning:
         self._targets[places] = target.cpu()
         regulariser = losses.early_learning_regularisation(posterior, target)
         return losses.cross_entropy(logits, labels) + self._strength * regulariser
+
+    def share(self, places: Tensor, team: Team) -> None:
+        """Share the targets that moved."""
+        if not team.alone:
+            own = places[team.share(len(places))]
+            self._targets[places] = team.gather(self._targets[own], len(places))
 
     def tensors(self) -> dict[str, Tensor]:
         """Keep the targets."""
@@ -91,3 +104,9 @@ class Balance:
             return losses.mean()
         weights = self._weights[labels]
         return (weights * losses).sum() / weights.sum()
+
+    def part_of_mean(self, losses: Tensor, labels: Tensor, everyone: Tensor) -> Tensor:
+        """Return what some of a batch add to its mean; `everyone` are the classes of all of it."""
+        if self._weights is None:
+            return losses.sum() / len(everyone)
+        return (self._weights[labels] * losses).sum() / self._weights[everyone].sum()

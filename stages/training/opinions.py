@@ -21,6 +21,7 @@ from stages.training.device import Precision, autocast
 from stages.training.inputs import Inputs
 from stages.training.network import Head, Network
 from stages.training.randomness import torch_generator
+from stages.training.team import Team
 
 Views = Literal["none", "flip", "dihedral"]
 Floats = NDArray[np.float64]
@@ -70,6 +71,9 @@ def opinions(
     networks: Sequence[nn.Module], used: int, inputs: Inputs, rows: Tensor, asking: Asking, report: Report
 ) -> Opinions:
     """Ask networks about the samples of `rows`, (N,); the first `used` of them make the posterior and BALD."""
+    count = len(rows)
+    team = Team.current().for_rows(count)
+    rows = rows[team.share(count)]
     for network in networks:
         network.eval()
     masks = [_masks(network, index, asking) for index, network in enumerate(networks[:used])]
@@ -80,17 +84,20 @@ def opinions(
             parts.append(_of_batch(networks, used, x, masks, asking))
             report.progress(min(start + asking.batch, len(rows)), len(rows), "scoring", "images")
     posterior, own, information, embeddings = (
-        torch.cat([part[place] for part in parts], dim=1 if place == 1 else 0) for place in range(4)
+        team.gather(torch.cat([part[place] for part in parts]), count) for place in range(4)
     )
     return Opinions(
-        _distributions(posterior), _distributions(own), information.numpy() if asking.passes else None, embeddings
+        _distributions(posterior),
+        _distributions(own.transpose(0, 1)),
+        information.numpy() if asking.passes else None,
+        embeddings,
     )
 
 
 def _of_batch(
     networks: Sequence[nn.Module], used: int, x: Tensor, masks: list[Tensor], asking: Asking
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return posterior (B, K), each network's (M, B, K), BALD (B,) and the first's penultimate features (B, H)."""
+    """Return posterior (B, K), each network's (B, M, K), BALD (B,) and the first's penultimate features (B, H)."""
     together, apart, penultimates = [], [], []
     for number, view in enumerate(views(x, asking.views)):
         with autocast(asking.device, asking.precision):
@@ -104,7 +111,7 @@ def _of_batch(
     if asking.passes:
         heads = [_head(network) for network in networks[:used]]
         information = _information(heads, penultimates[:used], masks)
-    posterior, own = torch.stack(together).mean(dim=0), torch.stack(apart).mean(dim=0)
+    posterior, own = torch.stack(together).mean(dim=0), torch.stack(apart).mean(dim=0).transpose(0, 1)
     return posterior.cpu(), own.cpu(), information, penultimates[0].cpu()
 
 

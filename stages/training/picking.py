@@ -13,6 +13,7 @@ from stages.methods import coteaching
 from stages.methods.variance_of_gradients import residuals
 from stages.training.noise_watch import NoiseWatch
 from stages.training.signals import EpochSignals, GradientWindow
+from stages.training.team import Team
 
 Gradients = Literal["training-pass", "clean-pass", "none"]
 
@@ -133,6 +134,7 @@ class PickSmallLoss:
         """Take the options, and what makes the estimate."""
         self.options = options
         self.watch = watch
+        self._team = Team.current()
         self.forget_rate = 0.0
         self.observes: Gradients = "none"
         self._epoch = 0
@@ -162,8 +164,10 @@ class PickSmallLoss:
         self.forget_rate = coteaching.forget_rate(epoch, rate, self.options.num_gradual, self.options.exponent)
         self._gradients, self._variance = {}, {}
         if self.options.mix_ratio > 0:
+            samples = len(self.watch.known.given)
             found = {network: self._window.variance(network) for network in range(2)}
-            self._variance = {network: variance for network, variance in found.items() if variance is not None}
+            known = {network: variance for network, variance in found.items() if variance is not None}
+            self._variance = {network: self._team.gather(own, samples) for network, own in known.items()}
 
     def pick(self, network: int, places: Tensor, loss: Tensor) -> Tensor:
         """Return the picks by small loss, mixed with small variance of gradients past the warm-up."""
@@ -176,7 +180,7 @@ class PickSmallLoss:
     def observe(
         self, network: int, places: Tensor, penultimate: Tensor, posterior: Tensor, labels: Tensor, samples: int
     ) -> None:
-        """Keep the batch's gradients, factored: which is K times less than the gradients."""
+        """Keep the batch's gradients, factored: which is K times less than the gradients; each process its samples'."""
         if network == 0 and self._looks_at_features:
             self.watch.take(places, penultimate)
         if not self.options.mix_ratio:
@@ -184,10 +188,12 @@ class PickSmallLoss:
         residual = residuals(posterior, labels, self.options.all_classes)
         largest = torch.finfo(self.options.window).max
         features = penultimate.clamp(-largest, largest).to(self.options.window)
+        own = self._team.share(samples)
+        mine = (places >= own.start) & (places < own.stop)
         for name, values in ((f"features{network}", features), (f"residual{network}", residual)):
             if name not in self._gradients:
-                self._gradients[name] = torch.zeros(samples, values.shape[1], dtype=values.dtype)
-            self._gradients[name][places] = values
+                self._gradients[name] = torch.zeros(own.stop - own.start, values.shape[1], dtype=values.dtype)
+            self._gradients[name][places[mine] - own.start] = values[mine]
 
     def end(self, epoch: int, signals: EpochSignals, labels: Tensor, window: GradientWindow) -> None:
         """Take the epoch's gradients into the window, and estimate the noise once the features are good enough."""

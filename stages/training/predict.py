@@ -12,6 +12,7 @@ from schemas.checkpoint import NetworkSpec
 from stages.report import Report
 from stages.training.device import Precision, autocast
 from stages.training.inputs import ImageInputs, Inputs
+from stages.training.team import Team
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ def predict(
     report: Report | None = None,
     batch: int = 256,
 ) -> Predicted:
-    """Apply networks to the samples of `rows`, (N,)."""
+    """Apply networks to the samples of `rows`, (N,); of several processes each to its share, and all see all."""
+    count = len(rows)
+    team = Team.current().for_rows(count)
+    rows = rows[team.share(count)]
     logits: list[list[Tensor]] = [[] for _ in networks]
     embeddings = []
     for network in networks:
@@ -56,7 +60,8 @@ def predict(
                     embeddings.append(penultimate.float().cpu())
             if report is not None:
                 report.progress(min(start + batch, len(rows)), len(rows), "predicting", "images")
-    return Predicted(torch.stack([torch.cat(parts) for parts in logits]), torch.cat(embeddings))
+    whole = [team.gather(torch.cat(parts), count) for parts in logits]
+    return Predicted(torch.stack(whole), team.gather(torch.cat(embeddings), count))
 
 
 def extract(
@@ -71,10 +76,12 @@ def extract(
     """Return the backbone's pooled features of all images, (N, D) float32."""
     inputs = ImageInputs(images, spec, device, "none")
     backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    team = Team.current().for_rows(len(images))
     parts = []
+    own = torch.arange(len(images))[team.share(len(images))]
     with torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(images), batch):
-            rows = torch.arange(start, min(start + batch, len(images)))
+        for start in range(0, len(own), batch):
+            rows = own[start : start + batch]
             parts.append(backbone(inputs.batch(rows, None)).float().cpu())
-            report.progress(start + len(rows), len(images), "features of the frozen backbone", "images")
-    return torch.cat(parts)
+            report.progress(start + len(rows), len(own), "features of the frozen backbone", "images")
+    return team.gather(torch.cat(parts), len(images))

@@ -60,7 +60,8 @@ class GradientWindow:
     """The factored gradients of the last epochs.
 
     Attributes:
-        entries: by epoch, `features{j}` (N, D) and `residual{j}` (N, C) of each network j; may lie on disk.
+        entries: by epoch, `features{j}` (N, D) and `residual{j}` (N, C) of each network j; may lie on disk. Of several
+            processes each holds its share of the N samples.
     """
 
     entries: dict[int, dict[str, Array]] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class GradientWindow:
             del self.entries[old]
 
     def variance(self, network: int) -> Tensor | None:
-        """Return the variance of gradients (N,), or None until enough epochs are seen."""
+        """Return the variance of gradients (N,) of the samples held, or None until enough epochs are seen."""
         if len(self.entries) < EPOCHS:
             return None
         epochs = [self.entries[epoch] for epoch in sorted(self.entries)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from stages.report import Array, Store, Unfinished
 from stages.training.objective import Objective
 from stages.training.picking import Picker
 from stages.training.signals import GradientWindow
+from stages.training.team import Team
 
 Row = dict[str, Any]
 
@@ -30,6 +31,7 @@ class TrainingState:
         best: the best epoch's weights, where they are wanted.
         best_epoch: -1 where there is none.
         tail: the last epochs' weights by epoch.
+        team: the processes that train together.
     """
 
     networks: Sequence[nn.Module]
@@ -40,9 +42,17 @@ class TrainingState:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = -1
     tail: dict[int, dict[str, Array]] = field(default_factory=dict)
+    team: Team = field(default_factory=Team)
 
     def save(self, picker: Picker, objective: Objective, store: Store) -> None:
-        """Keep the state; of what is large, hold only what reads it back from where it lies."""
+        """Keep the state; of what is large, hold only what reads it back from where it lies.
+
+        Of several processes the first writes; all must call it.
+        """
+        window = self._whole_window()
+        if not self.team.is_first:
+            self.signals = [{"kept": tables["kept"]} for tables in self.signals]
+            return
         parts: dict[str, dict[str, Array]] = {
             "networks": dict(tensors_of(self.networks)),
             "optimizers": dict(self._momenta()),
@@ -52,7 +62,7 @@ class TrainingState:
                 parts[name] = dict(tensors)
         for epoch, signals in enumerate(self.signals):
             parts[_part(epoch, "signals")] = signals
-        for epoch, gradients in self.window.entries.items():
+        for epoch, gradients in window.items():
             parts[_part(epoch, "gradients")] = gradients
         for epoch, weights in self.tail.items():
             parts[_part(epoch, "weights")] = weights
@@ -60,8 +70,23 @@ class TrainingState:
         kept = store.save(Unfinished(len(self.history), facts, parts))
         self.signals = [dict(kept.get(_part(epoch, "signals"), tables)) for epoch, tables in enumerate(self.signals)]
         self.tail = {epoch: dict(kept.get(_part(epoch, "weights"), found)) for epoch, found in self.tail.items()}
+        if not self.team.alone:
+            return
         for epoch in self.window.entries:
             self.window.entries[epoch] = dict(kept.get(_part(epoch, "gradients"), self.window.entries[epoch]))
+
+    def _whole_window(self) -> dict[int, dict[str, Array]]:
+        """Return the window with the samples of every process, in the first one.
+
+        Parts of an epoch are written once, and so only the last epoch's have to be brought together.
+        """
+        found = dict(self.window.entries)
+        last = len(self.history) - 1
+        if not self.team.alone and last in found:
+            samples = self.signals[last]["kept"].shape[1]
+            whole = {name: self.team.collect(part, samples) for name, part in found[last].items()}
+            found[last] = {name: part for name, part in whole.items() if part is not None}
+        return found
 
     def restore(self, kept: Unfinished, picker: Picker, objective: Objective) -> None:
         """Take up a state that was kept."""
@@ -75,10 +100,16 @@ class TrainingState:
             if name.endswith("-signals"):
                 self.signals.append(dict(kept.parts[name]))
             elif name.endswith("-gradients"):
-                self.window.entries[int(name.split("-")[1])] = dict(kept.parts[name])
+                self.window.entries[int(name.split("-")[1])] = self._own(kept.parts[name])
             elif name.endswith("-weights"):
                 self.tail[int(name.split("-")[1])] = dict(kept.parts[name])
         picker.restore(kept.facts["picker"], kept.tensors("picker"), self.window)
+
+    def _own(self, whole: Mapping[str, Array]) -> dict[str, Array]:
+        """Return this process's samples of an epoch's gradients."""
+        if self.team.alone:
+            return dict(whole)
+        return {name: array[self.team.share(array.shape[0])] for name, array in whole.items()}
 
     def finite(self) -> bool:
         """Say whether every weight is a number."""

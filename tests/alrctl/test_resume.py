@@ -16,12 +16,13 @@ from alrctl.resume import DiskStore, SavedArray
 from schemas.errors import UsageError
 from stages.methods.transition_model import UNKNOWN
 from stages.report import SilentReport, Unfinished, in_memory
-from stages.training.fit import Examples, FitPlan, Rule, fit
+from stages.training.fit import Examples, Rule, fit
 from stages.training.inputs import FeatureInputs
 from stages.training.network import Head
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import Memoryless
 from stages.training.picking import PickSmallLoss, SmallLossOptions
+from stages.training.plan import FitPlan
 
 
 def state(epochs: int) -> Unfinished:

@@ -50,7 +50,7 @@ class Seen(FeatureInputs):
         super().__init__(features, CPU)
         self.learnt: set[int] = set()
 
-    def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+    def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = slice(None)) -> Tensor:
         if generator is not None:
             self.learnt |= set(rows.tolist())
         return super().batch(rows, generator)
@@ -406,7 +406,7 @@ def test_classes_are_drawn_as_the_option_says() -> None:
     class Counting(FeatureInputs):
         drawn = torch.zeros(3)
 
-        def batch(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
+        def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = slice(None)) -> Tensor:
             if generator is not None:
                 self.drawn += torch.bincount(labels[rows - 10], minlength=3)
             return super().batch(rows, generator)

@@ -14,10 +14,11 @@ from stages.methods.clean_floor import judge
 from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Store, Unfinished
 from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss
-from stages.training.fit import Examples, FitPlan, Fitted, Rule, fit
+from stages.training.fit import Examples, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs
 from stages.training.network import build_network
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
+from stages.training.plan import FitPlan
 from stages.training.predict import predict
 
 CPU = torch.device("cpu")

@@ -26,13 +26,14 @@ from stages.methods.predictions import Predictions
 from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Unfinished, in_memory
 from stages.training.failures import DivergedError
-from stages.training.fit import Examples, FitPlan, Fitted, Rule, batches, fit, learning_rate
+from stages.training.fit import Examples, Fitted, Rule, fit
 from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_network
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless
 from stages.training.options import TrainingOptions
 from stages.training.picking import PickAll, Picker, PickSmallLoss, SmallLossOptions
+from stages.training.plan import FitPlan, batches, learning_rate
 from stages.training.predict import predict
 from stages.training.signals import EpochSignals, GradientWindow
 
