@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench surface clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    the tests"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make bench   timed comparisons"
+	@echo "make surface after a change to a command's options: writes what help and completion go by"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +34,9 @@ lint: $(READY)
 
 bench: $(READY)
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+surface: $(READY)
+	$(BIN)/python -m alrctl.surface
 
 clean:
 	rm -rf $(VENV) alrctl-demo

@@ -25,10 +25,9 @@ def _drop_working_directory() -> None:
 
 def main() -> None:
     """Run the program."""
-    from alrctl.app import app
-    from alrctl.options import run_and_exit
-
     gc.set_threshold(*_SELDOM)
+    from alrctl.app import app, run_and_exit
+
     run_and_exit(app)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from alrctl import __version__
+from alrctl import __version__, surface
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: its module is imported only when it is used, so that `alrctl --help` is quick."""
+    """A command: its module is imported only when it runs, so that help and completion are quick."""
 
     name: str
     help: str
@@ -58,21 +60,23 @@ COMMANDS = (
 
 
 class LazyGroup(TyperGroup):
-    """Lists all commands without importing them; imports the one that is called."""
+    """Lists all commands, each by a stand-in with name and help; builds the one that is called."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names in the order of the chain."""
-        return [entry.name for entry in COMMANDS]
+    def __init__(self, **given: Any) -> None:
+        stand_ins = {e.name: TyperCommand(e.name, help=e.help, rich_help_panel=e.panel) for e in COMMANDS}
+        super().__init__(**given | {"commands": stand_ins})
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a stand-in with name and help, enough for the list."""
-        entry = next((entry for entry in COMMANDS if entry.name == cmd_name), None)
-        if entry is None:
-            return None
-        return TyperCommand(entry.name, help=entry.help, rich_help_panel=entry.panel)
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the program's own options, which are flags: off where they are not given.
+
+        Typer leaves its own at None, and has pydantic look at that, which takes longer than all the rest.
+        """
+        for parameter in self.get_params(ctx):
+            parameter.default = parameter.default or False
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that is called."""
+        """Build the command that is called."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if command is None else load(command.name), rest
 
@@ -83,8 +87,13 @@ class AccountingCommand(TyperCommand):
     _NONE_LOST = ("answers",)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words of the command line."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        """Read the words of the command line; where they are to be completed, they are left as they were typed."""
+        given, rest, order = self.make_parser(ctx).parse_args(args=list(args))
+        if ctx.resilient_parsing:
+            for parameter in self.get_params(ctx):
+                ctx.params[parameter.name], source = parameter.consume_value(ctx, given)
+                ctx.set_parameter_source(parameter.name, source)
+            return rest
         for name, times in Counter(one.name for one in order if one.name in self._NONE_LOST).items():
             if times > 1:
                 ctx.fail(
@@ -94,12 +103,16 @@ class AccountingCommand(TyperCommand):
 
 
 def load(name: str | None) -> Any:
-    """Import a command's module and build the command."""
+    """Build a command from what is written of it; its module is imported when it runs."""
     entry = next(entry for entry in COMMANDS if entry.name == name)
-    module = importlib.import_module(entry.module)
+    taken = surface.read()[entry.name]
+
+    def command(**given: Any) -> None:
+        importlib.import_module(entry.module).COMMAND(**given)
+
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    epilog = f"Example: [bold]{module.EXAMPLE}[/]"
-    single.command(entry.name, cls=AccountingCommand, help=entry.help, epilog=epilog)(module.COMMAND)
+    epilog = f"Example: [bold]{taken.example}[/]"
+    single.command(entry.name, cls=AccountingCommand, help=entry.help, epilog=epilog)(taken.dress(command))
     return typer.main.get_command(single)
 
 
@@ -110,7 +123,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Learn from noisy labels of an imbalanced image data set, find the labels worth an expert's look, take the "
     "answers in, retrain, and say truthfully what that bought.",
-    epilog="Begin with [bold]alrctl demo[/], or [bold]alrctl ingest photos/ -o work/data[/].",
+    epilog="Begin with [bold]alrctl demo[/]; or, with your own images, [bold]alrctl init photos/[/] writes a commented "
+    "pipeline, and [bold]alrctl ingest photos/ -o work/data[/] takes the first step by hand.",
 )
 
 
@@ -127,3 +141,12 @@ def root(
     ] = False,
 ) -> None:
     """Hold the options of the program itself."""
+
+
+def run_and_exit(app: Callable[[], Any]) -> None:
+    """Run the app, ending with 130 on Ctrl-C wherever it strikes."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        raise SystemExit(130) from None

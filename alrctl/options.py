@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import inspect
 import os
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from alrctl import files, processes, tracking
 from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
 from alrctl.naming import option_names
+from alrctl.surface import one_of
 from schemas.errors import AlrctlError, DataError, UsageError, nearest
 
 _WIDEST = 20
@@ -65,6 +65,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
                 help="show what is measured, live, in another program: tensorboard or mlflow, or with a place of its "
                 "own: tensorboard:DIR, mlflow:FILE.db, mlflow:http://SERVER",
                 metavar="NAME[:PLACE]",
+                autocompletion=one_of(tracking.ADAPTERS),
                 rich_help_panel="Run",
             ),
         ],
@@ -215,6 +216,8 @@ def _annotated(hint: Any) -> tuple[Any, Any]:
 def _option(name: str, info: FieldInfo) -> Any:
     typed = flag(name)
     base = _without_none(info.annotation)
+    words = _words(base)
+    completion = one_of(words) if words else None
     help_text = info.description or ""
     metavar = _metavar(base)
     if len(metavar) > _WIDEST:
@@ -226,8 +229,12 @@ def _option(name: str, info: FieldInfo) -> Any:
     default = _shown(info)
     help_text = f"{help_text} (default: {default})" if default else help_text
     if get_origin(base) is tuple:
-        return Annotated[list[str] | None, typer.Option(typed, help=help_text, metavar="TEXT", show_default=False)]
-    return Annotated[str | None, typer.Option(typed, help=help_text, metavar=metavar, show_default=False)]
+        return Annotated[list[str] | None, _texts(typed, help_text, "TEXT", completion)]
+    return Annotated[str | None, _texts(typed, help_text, metavar, completion)]
+
+
+def _texts(typed: str, help_text: str, metavar: str, completion: Callable[[], list[str]] | None) -> Any:
+    return typer.Option(typed, help=help_text, metavar=metavar, show_default=False, autocompletion=completion)
 
 
 def _without_none(annotation: Any) -> Any:
@@ -241,6 +248,13 @@ def _shown(info: FieldInfo) -> str:
     if info.is_required() or info.default in (None, (), ""):
         return ""
     return ", ".join(map(str, info.default)) if isinstance(info.default, tuple) else str(info.default)
+
+
+def _words(base: Any) -> list[str]:
+    """Return the words that a value may be, or one of several values."""
+    if get_origin(base) is Literal:
+        return [str(value) for value in get_args(base)]
+    return [word for kind in (base if isinstance(base, list) else get_args(base)) for word in _words(kind)]
 
 
 def _metavar(base: Any) -> str:
@@ -351,12 +365,3 @@ def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:
         return f"{where}: '{value}' is not one of {', '.join(words)}{nearest(str(value), words)}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: '{value}' {message}" if "input" in problem else f"{where}: {message}"
-
-
-def run_and_exit(app: Callable[[], Any]) -> None:
-    """Run the app, ending with 130 on Ctrl-C wherever it strikes."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted\n")
-        raise SystemExit(130) from None

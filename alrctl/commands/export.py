@@ -16,6 +16,7 @@ from alrctl.options import as_command
 from alrctl.pipeline import jobs, make, snakemake
 from alrctl.pipeline.command_line import relative
 from alrctl.pipeline.jobs import check_text
+from alrctl.surface import one_of
 from schemas.errors import nearest, plural
 
 EXAMPLE = "alrctl export snakemake work/pipeline.yaml"
@@ -27,7 +28,7 @@ _NAMES = {"snakemake": "Snakefile", "make": "Makefile"}
 
 def export(
     session: Session,
-    engine: Annotated[str, typer.Argument(help="snakemake or make", metavar="ENGINE")],
+    engine: Annotated[str, typer.Argument(help="snakemake or make", metavar="ENGINE", autocompletion=one_of(_RENDER))],
     pipeline: Annotated[Path, typer.Argument(help="pipeline file", metavar="PIPELINE")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="file to write (default: Snakefile or Makefile beside PIPELINE)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import polars as pl
 import typer
@@ -17,6 +17,7 @@ from alrctl.labels_out import recorded_classes
 from alrctl.options import as_command
 from alrctl.relabel_story import agreement as tell_agreement
 from alrctl.relabel_story import costs as tell_costs
+from alrctl.surface import one_of
 from schemas.errors import UsageError, nearest, plural
 from schemas.labels import LABELS
 from stages.methods import ledger as methods
@@ -30,7 +31,12 @@ _ACTIONS = ("verify", "costs", "agreement", "files")
 
 def ledger(
     session: Session,
-    action: Annotated[str, typer.Argument(help="verify, costs, agreement or files", metavar="ACTION")],
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="verify, costs, agreement or files", metavar="ACTION", autocompletion=one_of(get_args(Action))
+        ),
+    ],
     place: Annotated[
         Path,
         typer.Argument(help="labels with their ledger; or a directory, whose longest ledger is taken", metavar="PLACE"),

@@ -8,6 +8,7 @@ import typer
 
 from alrctl.job import Session
 from alrctl.options import as_command
+from alrctl.surface import one_of
 from schemas.contract import Contract
 from schemas.errors import UsageError, nearest
 from schemas.tables import TABLES
@@ -18,7 +19,10 @@ EXAMPLE = "alrctl schema scores"
 def schema(
     session: Session,
     table: Annotated[
-        str | None, typer.Argument(help="name of a table; all are listed without", metavar="[TABLE]")
+        str | None,
+        typer.Argument(
+            help="name of a table; all are listed without", metavar="[TABLE]", autocompletion=one_of(TABLES)
+        ),
     ] = None,
 ) -> None:
     """Print the columns of one table, or the list of tables."""

@@ -209,7 +209,7 @@ def test_ctrl_c_in_a_command_ends_with_130_and_one_line(
 
 
 def test_ctrl_c_before_any_command_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
-    from alrctl.options import run_and_exit
+    from alrctl.app import run_and_exit
 
     def interrupt() -> None:
         raise KeyboardInterrupt
