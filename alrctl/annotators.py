@@ -20,7 +20,7 @@ from PIL import Image
 
 from alrctl import contact_sheet as sheets
 from alrctl import files, images
-from alrctl.figures import OKABE_ITO
+from alrctl.colours import OKABE_ITO
 from alrctl.images import Pixels
 from alrctl.naming import CHOICE, COMMENT, archive_stems
 from schemas.errors import DataError

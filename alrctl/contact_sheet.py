@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib as mpl
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
-from alrctl.figures import OKABE_ITO
+from alrctl.colours import OKABE_ITO
 from alrctl.images import Pixels
 from schemas.errors import plural
 
@@ -66,7 +66,16 @@ def draw(queue: pl.DataFrame, thumbnails: Sequence[Pixels | None], most: int = 1
 
 def font_file(bold: bool = False) -> Path:
     """Return the font of the figures, which is always there: it comes with matplotlib."""
-    return Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    found = find_spec("matplotlib")
+    assert found is not None  # this program needs it
+    assert found.origin is not None
+    font = Path(found.origin).with_name("mpl-data") / "fonts/ttf" / name
+    if font.is_file():
+        return font
+    import matplotlib as mpl  # slow; it knows where a distribution has put its data
+
+    return Path(mpl.get_data_path(), "fonts", "ttf", name)
 
 
 def heading(shown: int, total: int) -> str:

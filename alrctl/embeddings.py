@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from schemas.errors import DataError, MismatchError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EMBEDDINGS = "embeddings.safetensors"
 _TENSOR = "embeddings"

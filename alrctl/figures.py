@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
+from alrctl.colours import OKABE_ITO
 from schemas.judgement import ALL
 from stages.methods.calibration import Reliability
 from stages.methods.findings import Arm, Findings
@@ -34,7 +35,6 @@ _NAMED_GROUP = re.compile(r'<g id="[^"]*"')
 _SHORT_NAME = 22  # letters of an arm's name of which two fit beside each other
 _INK = "#010101"  # black that stays black on a dark page: it lies on a light cell
 _BUDGETS = {"labels": "labels bought", "minutes": "minutes of annotators' time", "money": "money spent"}
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 @contextmanager

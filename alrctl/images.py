@@ -6,8 +6,9 @@ import json
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,11 +21,12 @@ from safetensors import SafetensorError, safe_open
 
 from alrctl import files
 from schemas.errors import DataError, listing, plural
-from stages.ingest import Fit
 from stages.report import Report
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from stages.ingest import Fit
 
 PACK = "images.safetensors"
 _TENSOR = "images"
@@ -217,21 +219,44 @@ def _header(count: int, size: int, room: int) -> bytes:
     return struct.pack("<Q", room - 8) + _header_text(count, size).ljust(room - 8)
 
 
+def open_pixels(path: Path) -> Pixels:
+    """Return the images, (N, H, W, 3), memory-mapped, for what shows them and need not wait for torch.
+
+    Raises:
+        DataError: the file is not whole, or holds something else.
+    """
+    with _explained(path), safe_open(path, framework="numpy") as file:
+        images = file.get_slice(_TENSOR)
+        _check_pack(path, images.get_dtype(), images.get_shape())
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            begins: int = json.loads(stream.read(length))[_TENSOR]["data_offsets"][0]
+    return np.memmap(path, np.uint8, "r", 8 + length + begins, tuple(images.get_shape()))
+
+
 def open_pack(path: Path) -> Tensor:
     """Return the images, (N, H, W, 3) uint8, memory-mapped.
 
     Raises:
         DataError: the file is not whole, or holds something else.
     """
-    import torch
+    with _explained(path), safe_open(path, framework="pt") as file:
+        found = file.get_slice(_TENSOR)
+        _check_pack(path, found.get_dtype(), found.get_shape())
+        images: Tensor = file.get_tensor(_TENSOR)
+    return images
 
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="pt") as file:
-            images: Tensor = file.get_tensor(_TENSOR)
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: is no whole image pack ({error})") from error
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[3] != 3:
-        raise DataError(f"{path}: holds {images.dtype} {tuple(images.shape)}; wanted: uint8 (N, H, W, 3)")
-    return images
+
+
+def _check_pack(path: Path, kind: str, shape: Sequence[int]) -> None:
+    if kind != "U8" or len(shape) != 4 or shape[3] != 3:
+        raise DataError(f"{path}: holds {kind} {tuple(shape)}; wanted: U8 (N, H, W, 3)")

@@ -11,7 +11,7 @@ import polars as pl
 
 from alrctl import artifacts, files, manifest
 from alrctl.annotators import Picture
-from alrctl.images import PACK, open_pack
+from alrctl.images import PACK, open_pixels
 from alrctl.job import Job
 from schemas.samples import SAMPLES
 
@@ -39,11 +39,11 @@ class Pictures:
         known = files.read_table(self.samples, SAMPLES).with_row_index("row")
         wanted = pl.DataFrame({"sample_id": sample_ids}, schema={"sample_id": pl.String})
         found = wanted.join(known, on="sample_id", how="left", maintain_order="left")
-        packed = None if self.pack is None else open_pack(self.pack)
+        packed = None if self.pack is None else open_pixels(self.pack)
         made = []
         for sample_id, source, row in found.select("sample_id", "source", "row").iter_rows():
             original = self._original(source)
-            pixels = None if original is not None or packed is None or row is None else packed[row].numpy()
+            pixels = None if original is not None or packed is None or row is None else packed[row]
             made.append(Picture(source or sample_id, pixels, original))
         return made
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alrctl import manifest, next_step, pipeline
+from alrctl import manifest, next_step
 from alrctl.console import Voice
 from alrctl.job import Session
-from alrctl.pipeline import Pipeline, tree
 from alrctl.project import Artifact, Evaluation, branches, evaluations
 from schemas.errors import AlrctlError
+
+if TYPE_CHECKING:
+    from alrctl.pipeline import Pipeline
 
 COLUMNS = (
     *("branch", "round", "labels_bought", "cost", "labels_changed", "in_conflict", "label_accuracy"),
@@ -86,18 +88,26 @@ def next_steps(root: Path, artifacts: Sequence[Artifact], amiss: Sequence[dict[s
 
 def pipeline_of(root: Path) -> tuple[Path, Pipeline] | None:
     """Return the pipeline file that writes into a directory: in it, or beside it; None where there is no such."""
-    for folder in (root, root.absolute().parent):
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-            try:
-                read = pipeline.load(path)
-            except AlrctlError:  # another program's file, or one that does not hold
-                continue
-            if read.output.resolve() == root.resolve():
-                return path, read
+    folders = (root, root.absolute().parent)
+    found = [path for folder in folders for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])]
+    if not found:
+        return None
+    from alrctl import pipeline  # it knows the options of every stage, and so torch: a project by hand need not wait
+
+    for path in found:
+        try:
+            read = pipeline.load(path)
+        except AlrctlError:  # another program's file, or one that does not hold
+            continue
+        if read.output.resolve() == root.resolve():
+            return path, read
     return None
 
 
 def _of_pipeline(path: Path, read: Pipeline, root: Path) -> list[str]:
+    from alrctl import pipeline
+    from alrctl.pipeline import tree
+
     command = f"alrctl run {next_step.shown(path)}"
     try:
         states = tree.states(Session(Voice(quiet=True)), pipeline.plan(read))

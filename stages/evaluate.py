@@ -19,6 +19,7 @@ from stages.methods.label_audit import Audit, Labels
 from stages.methods.metrics import ByClass, Yardstick
 from stages.methods.predictions import Floats, Ints, Predictions
 from stages.methods.randomness import numpy_generator
+from stages.methods.undefined import none_if_nan
 from stages.report import Report
 from stages.training.device import Device, Precision
 
@@ -187,14 +188,14 @@ def _by_class(
     told: dict[str, Any] = {"support": found.support.tolist(), "predicted": found.predicted.tolist()}
     for name in metrics.BY_CLASS:
         values = getattr(found, name)
-        told[name] = [metrics.none_if_nan(float(value)) for value in values]
+        told[name] = [none_if_nan(float(value)) for value in values]
         ends = [(float("nan"), float("nan"))] * len(values)
         if replicates is not None:
             ends = [_bounds(name, index, float(value), inputs, replicates) for index, value in enumerate(values)]
         for place, end in enumerate(("low", "high")):
-            told[f"{name}_{end}"] = [metrics.none_if_nan(pair[place]) for pair in ends]
+            told[f"{name}_{end}"] = [none_if_nan(pair[place]) for pair in ends]
     for name in ("mcc", "log_loss"):
-        told[name] = [metrics.none_if_nan(float(value)) for value in getattr(found, name)]
+        told[name] = [none_if_nan(float(value)) for value in getattr(found, name)]
     return told
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from polars.exceptions import PolarsError
 from pydantic import Field
-from torch import Tensor
 
 from schemas.errors import NothingToDoError, UsageError, plural
 from stages.methods import mislabelling
-from stages.methods.acquisition import Candidates, Chooser, Diverse, Ranked, ranking
-from stages.methods.batch_acquisition import batch_chooser
+from stages.methods.acquisition import Candidates, Chooser, Ranked, ranking
 from stages.methods.queueing import Limits, Mixed, fill
 from stages.methods.randomness import numpy_generator
 from stages.methods.reasons import Grounds, reasons
@@ -25,6 +22,9 @@ from stages.methods.selection import BATCH, SelectionOptions
 from stages.methods.selection import limits as limits_of
 from stages.methods.showing import Showing
 from stages.report import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SHORTLIST = 20  # times the budget: how many of the best are looked at for diversity
 
@@ -107,7 +107,7 @@ def _in_order(inputs: SelectInputs) -> SelectInputs:
     if ids.is_sorted():
         return inputs
     order = ids.arg_sort().to_numpy()
-    embeddings = None if inputs.embeddings is None else inputs.embeddings[torch.from_numpy(order.astype(np.int64))]
+    embeddings = None if inputs.embeddings is None else inputs.embeddings[order.astype(np.int64)]
     return replace(inputs, scores=inputs.scores[order], embeddings=embeddings)
 
 
@@ -193,9 +193,9 @@ def _candidates(
         assert inputs.embeddings is not None
         relabelled = inputs.scores["relabelled"]
         clean = inputs.scores["judged_clean"].fill_null(False) | relabelled
-        embeddings = inputs.embeddings[torch.from_numpy(rows.astype(np.int64))]
-        trusted = inputs.embeddings[torch.from_numpy(clean.to_numpy())]
-        labelled = inputs.embeddings[torch.from_numpy(relabelled.to_numpy())]
+        embeddings = inputs.embeddings[rows.astype(np.int64)]
+        trusted = inputs.embeddings[clean.to_numpy()]
+        labelled = inputs.embeddings[relabelled.to_numpy()]
     return Candidates(
         given=_indices(pool["given_label"], names),
         columns=columns,
@@ -227,9 +227,13 @@ def _chooser(
 ) -> Chooser:
     most = int(min(len(limits.cost), config.budget // float(limits.cost.min()) + 1))
     if strategy in BATCH:
+        from stages.methods.batch_acquisition import batch_chooser  # a choice by scores need not wait for torch
+
         return batch_chooser(strategy, candidates, most, generator)
     worth = ranking(strategy, candidates, config.label_quality, generator)
     if config.diversity:
+        from stages.methods.batch_acquisition import Diverse
+
         assert candidates.embeddings is not None
         return Diverse(worth, candidates.embeddings, config.diversity, _SHORTLIST * most)
     return Ranked(worth)

@@ -22,7 +22,7 @@ from schemas.classes import Classes
 from schemas.labels import LABELS
 from schemas.truth import TRUTH
 from stages import corrupt as stage
-from stages.methods.metrics import none_if_nan
+from stages.methods.undefined import none_if_nan
 
 EXAMPLE = "alrctl corrupt work/data --noise symmetric --rate 0.4 --seed 0 -o work/noisy"
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import checkpoints, files, ledgers, manifest
+from alrctl import files, ledgers, manifest
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.images import PACK, open_pack
+from alrctl.images import PACK, open_pixels
 from alrctl.job import Session
 from alrctl.options import as_command
 from alrctl.project import scan
@@ -56,13 +56,9 @@ def _check(path: Path) -> bool:
     if path.name == CLASSES:
         read_classes(path)
     elif path.name == PACK:
-        open_pack(path)
-    elif path.name == checkpoints.CHECKPOINT:
-        checkpoints.read(path).networks()
-    elif path.name == checkpoints.LAST_EPOCHS:
-        networks = checkpoints.read(path.with_name(checkpoints.CHECKPOINT)).networks()
-        for _ in checkpoints.read_epochs(path, networks):
-            pass  # each was held to the networks
+        open_pixels(path)
+    elif path.suffix == ".safetensors":
+        return _check_network(path)
     elif path.suffix == ".parquet":
         with files.explained_read(path, "parquet"):
             name = pl.read_parquet_metadata(path).get("alrctl.schema", path.stem)
@@ -74,6 +70,19 @@ def _check(path: Path) -> bool:
             ledgers.read(labels, path)
     else:
         return False
+    return True
+
+
+def _check_network(path: Path) -> bool:
+    """Hold a file of weights to its contract, if it is one; say whether it is."""
+    from alrctl import checkpoints  # tables need not wait for torch
+
+    if path.name not in (checkpoints.CHECKPOINT, checkpoints.LAST_EPOCHS):
+        return False
+    networks = checkpoints.read(path.with_name(checkpoints.CHECKPOINT)).networks()
+    if path.name == checkpoints.LAST_EPOCHS:
+        for _ in checkpoints.read_epochs(path, networks):
+            pass  # each was held to the networks
     return True
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import normalize
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -131,39 +131,6 @@ class Ranked:
     def again(self) -> None:
         """Begin at the top of the order."""
         self._at = 0
-
-
-class Diverse:
-    """Picks by worth and by how unlike the others picked a candidate is (Carbonell and Goldstein 1998)."""
-
-    def __init__(self, worth: Floats, embeddings: Tensor, weight: float, shortlist: int) -> None:
-        """Take worth (N,), embeddings (N, H), the weight of diversity from 0 to 1, and how many are looked at."""
-        self._ranked = Ranked(worth)
-        self._worth = worth
-        self._short = np.argsort(-worth, kind="stable")[:shortlist]
-        self._rank = 1 - np.arange(len(self._short)) / len(self._short)
-        self._all = embeddings
-        self._embeddings = normalize(embeddings[torch.from_numpy(self._short)].float(), dim=1)
-        self._likeness = np.zeros(len(self._short))  # cosine similarity to the nearest pick; 0 for unlike, or none yet
-        self._weight = weight
-
-    def next(self, allowed: Bools) -> Pick | None:
-        """Take the best of the shortlist; what is beyond it goes by worth alone."""
-        free = allowed[self._short]
-        if not free.any():
-            return self._ranked.next(allowed)
-        value = (1 - self._weight) * self._rank - self._weight * self._likeness
-        place = int(self._short[np.argmax(np.where(free, value, -np.inf))])
-        return place, float(self._worth[place])
-
-    def took(self, place: int) -> None:
-        """Lower what is like it."""
-        similar = self._embeddings @ normalize(self._all[place].float(), dim=0)
-        self._likeness = np.maximum(self._likeness, similar.numpy())
-
-    def again(self) -> None:
-        """Begin at the top, beyond the shortlist."""
-        self._ranked.again()
 
 
 def ranking(strategy: str, candidates: Candidates, quality: str, generator: np.random.Generator) -> Floats:

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 
 from stages.methods import calibration
 from stages.methods.predictions import Floats, Ints, Predictions
+from stages.methods.undefined import none_if_nan
 
 BY_CLASS = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")
 OF_GROUPS = {"balanced_accuracy": "recall", "macro_f1": "f1", "macro_auroc": "auroc"}
@@ -213,8 +214,3 @@ def mean(values: Floats) -> float:
     """Return the mean of those values that are defined; nan where none is."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
-
-
-def none_if_nan(value: float) -> float | None:
-    """Return None for nan, so that a file says 'undefined' and not 0."""
-    return None if math.isnan(value) else value

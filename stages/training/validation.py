@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from stages.methods import metrics
 from stages.methods.predictions import Predictions
+from stages.methods.undefined import none_if_nan
 from stages.training.device import Precision
 from stages.training.inputs import Inputs
 from stages.training.predict import predict
@@ -50,5 +51,5 @@ def validate(
     row: Row = {name: overall[metric] for name, metric in _OVERALL.items()}
     for name in _BY_CLASS:
         values = getattr(found, name).tolist()
-        row[f"val_{name}_by_class"] = [metrics.none_if_nan(value) for value in values]
+        row[f"val_{name}_by_class"] = [none_if_nan(value) for value in values]
     return row | {"val_confusion": matrix.ravel().tolist()}

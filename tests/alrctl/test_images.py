@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from alrctl import images
-from alrctl.images import decode, open_pack, write_pack
+from alrctl.images import decode, open_pack, open_pixels, write_pack
 from schemas.errors import DataError
 from stages.ingest import Fit
 from stages.report import SilentReport
@@ -297,6 +297,15 @@ def test_a_pack_without_a_single_image_is_refused_even_where_broken_ones_may_go(
         write_pack(tmp_path / "p", [lambda: tmp_path / "a.png"], 16, "stretch", True, 1, SilentReport())
 
 
+def test_a_pack_is_shown_without_torch_as_it_is_read_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "pack.safetensors"
+    write_pack(path, getters(tmp_path, 9), 16, "stretch", False, 1, SilentReport())
+    assert np.array_equal(open_pixels(path), open_pack(path).numpy())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"pack\.safetensors: is no whole image pack"):
+        open_pixels(path)
+
+
 def test_a_pack_that_is_gone_or_cut_short_or_something_else_is_told(tmp_path: Path) -> None:
     path = tmp_path / "pack.safetensors"
     with pytest.raises(DataError, match=r"pack\.safetensors: no such file"):
@@ -307,7 +316,7 @@ def test_a_pack_that_is_gone_or_cut_short_or_something_else_is_told(tmp_path: Pa
     with pytest.raises(DataError, match=r"pack\.safetensors: is no whole image pack"):
         open_pack(path)
     save_file({"images": torch.zeros(2, 4, 4, 3)}, path)
-    with pytest.raises(DataError, match=r"holds torch\.float32 \(2, 4, 4, 3\); wanted: uint8 \(N, H, W, 3\)"):
+    with pytest.raises(DataError, match=r"holds F32 \(2, 4, 4, 3\); wanted: U8 \(N, H, W, 3\)"):
         open_pack(path)
     save_file({"other": torch.zeros(2)}, path)
     with pytest.raises(DataError, match="is no whole image pack"):

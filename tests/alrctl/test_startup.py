@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from alrctl import surface
@@ -118,3 +120,26 @@ def slow_after(commands: Sequence[Sequence[object]], slow: AbstractSet[str]) -> 
 def test_help_and_what_is_misspelt_wait_for_nothing_slow() -> None:
     asked = [["--version"], ["--help"], ["slect"], ["train-lnl", "--help"], ["train-lnl", "--metod", "x"]]
     assert slow_after(asked, SLOW | NOT_QUICK) == [(0, []), (0, []), (2, []), (0, []), (2, [])]
+
+
+def test_commands_that_train_nothing_and_draw_nothing_wait_for_nothing_slow(finished: Path, tmp_path: Path) -> None:
+    scores, queue, labels = finished / "r1/scores", finished / "r1/queue", finished / "r1/labels"
+    sample = pl.read_parquet(labels / "ledger.parquet")["sample_id"][0]
+    answers = tmp_path / "answers.csv"
+    answers.write_text(f"sample_id,label\n{sample},{pl.read_parquet(labels / 'labels.parquet')['label'][0]}\n")
+    commands: dict[str, list[object]] = {
+        "schema": ["labels"],
+        "history": [sample, "--labels", labels],
+        "ledger": ["verify", labels],
+        "validate": [labels],
+        "status": [finished],
+        "select": [scores, "--strategy", "entropy", "--budget", 5, "-o", tmp_path / "queue"],
+        "relabel": [finished / "noisy", "--answers", answers, "-o", tmp_path / "labels"],
+        "undo": [labels, "--round", 1, "-o", tmp_path / "undone"],
+        "packets": [queue, "--annotators", "ann", "--annotators", "bob", "-o", tmp_path / "packets"],
+        "corrupt": [finished / "data", "-o", tmp_path / "noisy"],
+        "audit": [finished / "data", "--labels", finished / "noisy", "--budget", 5, "-o", tmp_path / "audit"],
+    }
+    needed = {"packets": ["jinja2"], "corrupt": ["jinja2", "scipy"], "audit": ["jinja2", "scipy"]}  # all by then
+    found = slow_after([[name, *words] for name, words in commands.items()], SLOW)
+    assert dict(zip(commands, found, strict=True)) == {name: (0, needed.get(name, [])) for name in commands}

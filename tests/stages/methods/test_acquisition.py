@@ -23,14 +23,13 @@ from stages.methods.acquisition import (
     UNCERTAINTY,
     Candidates,
     Chooser,
-    Diverse,
     Pick,
     Quality,
     Ranked,
     Strategy,
     ranking,
 )
-from stages.methods.batch_acquisition import batch_chooser
+from stages.methods.batch_acquisition import Diverse, batch_chooser
 from stages.methods.queueing import Limits, Mixed, fill
 from stages.methods.selection import BATCH
 from stages.report import Report

@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 from stages.methods import metrics
 from stages.methods.metrics import BY_CLASS, Yardstick
 from stages.methods.predictions import Predictions
+from stages.methods.undefined import none_if_nan
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -290,5 +291,5 @@ def test_the_classes_said_count_where_they_are_not_those_of_the_largest_posterio
 
 
 def test_undefined_is_none_outside() -> None:
-    assert metrics.none_if_nan(math.nan) is None
-    assert metrics.none_if_nan(0.0) == 0.0
+    assert none_if_nan(math.nan) is None
+    assert none_if_nan(0.0) == 0.0
