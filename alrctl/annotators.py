@@ -239,7 +239,7 @@ def write(
 
     Raises:
         DataError: an image's file cannot be read, or a class's name cannot be told to the tools.
-        UsageError: the directory cannot be written to.
+        OSError: the directory cannot be written to.
     """
     names = archive_names(queue, pictures)
     shown = _SHOWN[:2] if blind else _SHOWN
@@ -255,6 +255,5 @@ def write(
     if any(names) and not blind:
         makers["contact_sheet.png"] = lambda path: contact_sheet(queue, pictures).save(path)
     for name, make in makers.items():
-        with files.explained_write(directory / name):
-            make(directory / name)
+        make(directory / name)
     return list(makers)

@@ -30,7 +30,7 @@ _ENOUGH = 1 << 20
 """Characters of a CSV that its separator is told by."""
 _IN_QUOTES = re.compile(r'"(?:[^"]|"")*"')
 _SEPARATOR = re.compile(r"sep=(.)(?:\r\n|\r|\n)")  # spreadsheets' own first line
-_OS_ERROR = re.compile(r"\(os error \d+\)")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
@@ -62,12 +62,20 @@ def explained_write(path: Path) -> Iterator[None]:
         yield
     except AlrctlError:
         raise
-    except OSError as error:
-        raise UsageError(_unwritable(path, error.strerror or str(error))) from error
     except Exception as error:
-        if not _OS_ERROR.search(str(error)):  # polars and safetensors wrap the operating system's refusals
+        reason = _refusal(error)
+        if reason is None:
             raise
-        raise UsageError(_unwritable(path, _first_line(error))) from error
+        raise UsageError(_unwritable(path, reason)) from error
+
+
+def _refusal(error: Exception) -> str | None:
+    """Return the operating system's reason, without the hidden place that libraries name; None for another error."""
+    if told := _OS_ERROR.search(str(error)):  # polars and safetensors wrap it
+        return os.strerror(int(told[1]))
+    if "Invalid thrift: transport error" in str(error):  # so polars words it between a parquet's columns
+        return "the disk took no more"
+    return error.strerror or str(error) if isinstance(error, OSError) else None
 
 
 def _unwritable(path: Path, reason: str) -> str:

@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from alrctl import files
 from stages.report import Array, Unfinished, in_memory
 
 _INDEX = "index.json"
@@ -55,18 +54,25 @@ class DiskStore:
         return Unfinished(index["epochs"], index["facts"], parts)
 
     def save(self, state: Unfinished) -> Mapping[str, Mapping[str, Array]]:
-        """Write new parts, then the index, then remove what no index names any more."""
-        with files.explained_write(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+        """Write new parts, then the index, then remove what no index names (any more), also where the disk is full."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
             names = {part: self._write(part, tensors, state.epochs) for part, tensors in state.parts.items()}
-            index = {"epochs": state.epochs, "facts": state.facts, "parts": names}
             temporary = self.directory / f"{_INDEX}.new"
-            temporary.write_text(json.dumps(index))
+            temporary.write_text(json.dumps({"epochs": state.epochs, "facts": state.facts, "parts": names}))
             os.replace(temporary, self.directory / _INDEX)
-            for path in self.directory.glob("*.safetensors"):
-                if path.name not in names.values():
-                    path.unlink()
+        except Exception:
+            self._remove_unnamed()
+            raise
+        self._remove_unnamed()
         return {part: _mapped(path) for part, name in names.items() if _is_large(part, path := self.directory / name)}
+
+    def _remove_unnamed(self) -> None:
+        path = self.directory / _INDEX
+        named = {_INDEX, *json.loads(path.read_text())["parts"].values()} if path.is_file() else set()
+        for path in self.directory.iterdir():
+            if path.name not in named:
+                path.unlink()
 
     def _read(self, part: str, path: Path) -> Mapping[str, Array]:
         return _mapped(path) if _is_large(part, path) else load_file(path)

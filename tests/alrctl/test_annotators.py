@@ -20,7 +20,7 @@ from PIL import Image, ImageColor, ImageFont
 
 from alrctl import annotators, contact_sheet
 from alrctl.annotators import Picture
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError
 
 CLASSES = ("naevus", "melanoma")
 HOSTILE_CLASSES = ("a & b", '<"quoted">', "it's", "基底細胞癌", "$image", "=1+1", "two\nlines", " blank ", "x" * 200)
@@ -103,11 +103,6 @@ def test_what_needs_images_is_left_out_without_any(tmp_path: Path, prefix: str, 
     names = annotators.write(tmp_path, make_queue(["a"]), [Picture("a.png")], CLASSES, prefix)
     assert set(names) == {"labelling_config.xml", "cvat_labels.json"} | wanted
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
-
-
-def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be written"):
-        annotators.write(tmp_path / "absent", make_queue(["a"]), make_pictures(1), CLASSES)
 
 
 def test_a_task_holds_the_very_pixels() -> None:

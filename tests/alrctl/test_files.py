@@ -134,8 +134,11 @@ def test_a_place_below_a_file_is_told_as_not_writable(tmp_path: Path, place: str
     ("error", "reason"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
-        (RuntimeError("I/O error: no room (os error 28)\nmore"), "I/O error: no room (os error 28)"),
-        (pl.exceptions.ComputeError("No space left on device (os error 28)"), "No space left on device (os error 28)"),
+        (RuntimeError("I/O error: no room (os error 28)\nmore"), "No space left on device"),
+        (OSError("No space left on device (os error 28): /x/.out.alrctl/new/a"), "No space left on device"),
+        (pl.exceptions.ComputeError("Read-only file system (os error 30)"), "Read-only file system"),
+        (pl.exceptions.ComputeError("parquet: Invalid thrift: transport error"), "the disk took no more"),
+        (OSError("no words of the system's"), "no words of the system's"),
     ],
 )
 def test_a_full_disk_is_one_line_however_the_library_words_it(tmp_path: Path, error: Exception, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,6 @@ import torch
 
 from alrctl import resume
 from alrctl.resume import DiskStore, SavedArray
-from schemas.errors import UsageError
 from stages.methods.transition_model import UNKNOWN
 from stages.report import SilentReport, Unfinished, in_memory
 from stages.training.fit import Examples, Rule, fit
@@ -151,10 +151,26 @@ def test_a_half_written_part_is_never_taken_for_a_whole(tmp_path: Path, monkeypa
     check_is(DiskStore(tmp_path).load(), state(1))
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UsageError, match=r"state: cannot be written \("):
-        DiskStore(tmp_path / "file/state").save(state(1))
+@pytest.mark.parametrize("number", range(4))
+def test_a_full_disk_is_given_back_what_was_half_written_and_keeps_the_former_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    store = DiskStore(tmp_path)
+    store.save(state(1))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    replace, calls = os.replace, iter(range(10))
+
+    def full(source: Path, target: Path) -> None:
+        if next(calls) == number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.save(state(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    check_is(DiskStore(tmp_path).load(), state(1))
 
 
 def test_a_finished_epochs_large_part_is_read_back_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
