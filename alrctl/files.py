@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import os
 import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -30,6 +32,7 @@ _ENOUGH = 1 << 20
 """Characters of a CSV that its separator is told by."""
 _IN_QUOTES = re.compile(r'"(?:[^"]|"")*"')
 _SEPARATOR = re.compile(r"sep=(.)(?:\r\n|\r|\n)")  # spreadsheets' own first line
+_HOST = socket.gethostname()
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
@@ -40,15 +43,36 @@ def writing(path: Path) -> Iterator[Path]:
     Raises:
         UsageError: the place cannot be written to.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.partial")
     try:
         with explained_write(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear_abandoned(path)
             yield beside
             os.replace(beside, path)
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _clear_abandoned(path: Path) -> None:
+    """Remove what runs on this machine that were killed left beside `path`; others may be writing it just now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(_HOST)}-*.partial"):
+        process = left.name.removesuffix(".partial").rpartition("-")[2]
+        if process.isdigit() and not _runs(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere, asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's; or no number of a process
+        return True
+    return True
 
 
 @contextmanager

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -118,6 +122,24 @@ def test_a_failure_before_anything_was_written_leaves_nothing(tmp_path: Path) ->
     with pytest.raises(RuntimeError), files.writing(tmp_path / "page.html"):
         raise RuntimeError("crash")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_killed_runs_left_of_a_file_is_removed_and_what_others_write_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    left, mine = f".a.html.{host}-{ended.pid}.partial", f".a.html.{host}-{os.getppid()}.partial"
+    others = [
+        mine,
+        f".a.html.elsewhere-{ended.pid}.partial",
+        f".b.html.{host}-{ended.pid}.partial",
+        ".a.html.x.partial",
+    ]
+    for name in (left, *others):
+        write_text(tmp_path / name, "half")
+    with files.writing(tmp_path / "a.html") as beside:
+        beside.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.html", *others}
 
 
 @pytest.mark.parametrize("place", ["file/page.html", "file/deep/page.html"])
