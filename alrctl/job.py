@@ -173,6 +173,8 @@ class Job:
         """
         found = manifest.read(self.out)
         if found is not None and not self.session.force and self._is_same(found):
+            if not self.session.dry_run:
+                Workplace(self.out, self.identity()).tidy()
             return self._unchanged(found)
         if found is not None:
             check_edits(self.out, found, self.session.force)

@@ -3,6 +3,7 @@
 Beside `DIR` lies, while a stage works, the hidden folder `.DIR.alrctl`:
 
     lock        held by the running process
+    holder      which process that is, for the word that another gets
     identity    of the run whose unfinished state is kept (its options and inputs, hashed)
     token       of the run that trackers follow, so that a killed one goes on there as one
     state/      what a killed training needs to go on
@@ -17,12 +18,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from alrctl import files, manifest
 from schemas.errors import MismatchError, UsageError, listing
@@ -107,28 +109,46 @@ class Workplace:
             UsageError: another process works here, or the place is not writable.
         """
         made = [parent for parent in self.root.parents if not parent.exists()]  # the deepest first
-        with files.explained_write(self.directory):
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / "lock")
+        lock = FileLock(self.root / "lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UsageError(f"-o {self.directory}: another alrctl is writing there; wait for it to end") from error
-        except OSError as error:
-            raise UsageError(f"-o {self.directory}: cannot be locked ({error.strerror})") from error
-        try:
+            with files.explained_write(self.directory):
+                self.root.mkdir(parents=True, exist_ok=True)
+            self._take(lock)
             self._prepare()
             yield self
         finally:
-            self._leave()
-            lock.release()
-            for parent in made:
+            with suppress(Timeout, OSError):  # another's; or an interruption struck before it was ours
+                lock.acquire(timeout=0)
+                try:
+                    self._leave()
+                except BaseException:  # an interruption struck meanwhile
+                    self._leave()
+                    raise
+                finally:
+                    lock.release(force=True)
+            for folder in (self.root, *made):
                 with suppress(OSError):  # it holds something now
-                    parent.rmdir()
+                    folder.rmdir()
+
+    def _take(self, lock: BaseFileLock) -> None:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(
+                f"-o {self.directory}: another alrctl is writing there{self._holder()}; wait for it to end"
+            ) from error
+        except OSError as error:
+            raise UsageError(f"-o {self.directory}: cannot be locked ({error.strerror})") from error
+
+    def _holder(self) -> str:
+        with suppress(OSError):
+            return f" ({(self.root / 'holder').read_text()})"
+        return ""
 
     def _prepare(self) -> None:
         note = self.root / "identity"
         with files.explained_write(self.directory):
+            (self.root / "holder").write_text(f"process {os.getpid()} on {socket.gethostname()}")
             shutil.rmtree(self.new, ignore_errors=True)
             shutil.rmtree(self.root / "old", ignore_errors=True)
             if not note.is_file() or note.read_text() != self._identity:
@@ -147,8 +167,17 @@ class Workplace:
     def _leave(self) -> None:
         _put_right(self.directory, self.root)  # an interruption between the two renames
         shutil.rmtree(self.new, ignore_errors=True)
-        if not self.state.is_dir():
+        if not self.state.is_dir() or not any(self.state.iterdir()):
             shutil.rmtree(self.root, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove what a run left that was killed when its outputs were in place already; the state of others stays."""
+        note = self.root / "identity"
+        with suppress(Timeout, OSError):  # another works here, or this place cannot be written to
+            if self.root.is_dir():
+                with FileLock(self.root / "lock", timeout=0):
+                    if not self.state.is_dir() or (note.is_file() and note.read_text() == self._identity):
+                        shutil.rmtree(self.root)
 
     def commit(self) -> None:
         """Put `new` in the place of the target; keep what people put or changed there."""

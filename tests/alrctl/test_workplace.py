@@ -216,7 +216,9 @@ def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path) -> No
     with subprocess.Popen([sys.executable, "-c", script, str(out)], **pipes) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        with pytest.raises(UsageError, match=r"out: another alrctl is writing there; wait for it to end"):
+        with pytest.raises(
+            UsageError, match=rf"out: another alrctl is writing there \(process {other.pid} on .+\); wait"
+        ):
             rerun(out, {"a": "1"})
         assert (beside(out) / "new").is_dir(), "the refused one must not clear what the other writes"
         other.communicate()
@@ -234,6 +236,49 @@ def test_a_lock_that_a_killed_process_left_bars_nobody(tmp_path: Path) -> None:
     (beside(out) / "lock").touch()
     rerun(out, {"a": "1"})
     assert tree(out) == {"a": "1"}
+
+
+@pytest.mark.parametrize("place", ["mkdir", "acquire", "_prepare", "_leave"])
+def test_ctrl_c_leaves_nothing_beside_wherever_it_strikes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    owner: Any = {"mkdir": Path, "acquire": FileLock}.get(place, Workplace)
+    act, calls = getattr(owner, place), iter(range(10))
+
+    def struck(*given: Any, **named: Any) -> Any:
+        done = act(*given, **named)
+        if next(calls) == 0:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, place, struck)
+        with pytest.raises(KeyboardInterrupt):
+            rerun(tmp_path / "deep/out", {"a": "1"})
+    assert [path.name for path in tmp_path.iterdir()] == (["deep"] if place == "_leave" else [])
+    assert [path.name for path in (tmp_path / "deep").glob("*")] == (["out"] if place == "_leave" else [])
+
+
+@pytest.mark.parametrize(("identity", "stays"), [("same", False), ("another", True)])
+def test_what_a_kill_left_after_the_outputs_were_in_place_is_tidied_but_for_anothers_state(
+    tmp_path: Path, identity: str, stays: bool
+) -> None:
+    out = tmp_path / "out"
+    rerun(out, {"a": "1"})
+    (beside(out) / "state").mkdir(parents=True)
+    (beside(out) / "identity").write_text(identity)
+    Workplace(out, "same").tidy()
+    assert beside(out).is_dir() == stays
+    with Workplace(out, "third").opened():
+        Workplace(out, "third").tidy()
+        assert beside(out).is_dir(), "another works there"
+
+
+def test_an_empty_state_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Workplace(tmp_path / "out", "one").opened() as place:
+        place.state.mkdir()
+        raise RuntimeError("no room for the first epoch")
+    assert not list(tmp_path.iterdir())
 
 
 def test_unfinished_state_is_kept_for_the_same_run_and_dropped_for_another(tmp_path: Path) -> None:
