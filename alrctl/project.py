@@ -63,7 +63,26 @@ class Evaluation:
 def scan(root: Path) -> list[Artifact]:
     """Return every finished artifact below `root`, in the order in which they were finished."""
     found = [Artifact(path, read) for path in _directories(root) if (read := manifest.read(path)) is not None]
-    return sorted(found, key=lambda artifact: (artifact.manifest.ended, str(artifact.path)))
+    return _after_their_inputs(sorted(found, key=lambda artifact: (artifact.manifest.ended, str(artifact.path))))
+
+
+def _after_their_inputs(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Put each after those it was made from, and else leave them as they are: a clock may have been put back."""
+    by_path = {str(one.path.resolve()): one for one in artifacts}
+    taken: set[str] = set()
+    ordered: list[Artifact] = []
+
+    def take(path: str) -> None:
+        if path in taken or path not in by_path:
+            return
+        taken.add(path)
+        for record in by_path[path].manifest.inputs.values():
+            take(os.path.dirname(os.path.normpath(os.path.join(path, record.path))))
+        ordered.append(by_path[path])
+
+    for path in by_path:
+        take(path)
+    return ordered
 
 
 def unfinished(root: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -73,6 +74,21 @@ def test_noise_and_labels_that_change_are_told(alrctl: Alrctl, finished: Path) -
     shown = alrctl("status", finished).out
     assert "labels changed" in shown
     assert f"next: {document['next'][0]}" in shown
+
+
+def test_a_clock_that_was_put_back_changes_neither_the_order_nor_what_comes_next(
+    alrctl: Alrctl, finished: Path, tmp_path: Path
+) -> None:
+    work = shutil.copytree(finished, tmp_path / "work")
+    before = alrctl("status", work, "--json").document
+    for number, one in enumerate(before["artifacts"]):
+        path = work / one["place"] / "manifest.json"
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps(told | {"ended": f"20{50 - number}-01-01T00:00:00.000Z"}))
+    after = alrctl("status", work, "--json").document
+    assert [one["place"] for one in after["artifacts"]] == [one["place"] for one in before["artifacts"]]
+    assert after["next"] == before["next"]
+    assert {one["state"] for one in after["artifacts"]} == {"done"}
 
 
 def test_what_is_stale_comes_first(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
