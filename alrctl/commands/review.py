@@ -16,7 +16,7 @@ from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.console import LiveReport
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.job import Outcome, Session
+from alrctl.job import Outcome, Session, check_stale
 from alrctl.options import as_command
 from alrctl.pictures import find_pictures
 from alrctl.review import ReviewConfig
@@ -42,6 +42,8 @@ def review(
     pictures = find_pictures(place, data)
     found = pictures.of(table["sample_id"].to_list())
     report = LiveReport(session.voice, "review")
+    for text in check_stale(place, allow=True):
+        report.warn(text)
     _check_seen(place, table, found, report)
     if config.blind:
         _warn_of_names(table, classes, report)

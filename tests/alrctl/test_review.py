@@ -363,6 +363,14 @@ def test_a_queue_whose_data_set_is_not_known_is_refused(alrctl: Alrctl, queue: P
     check_refused(alrctl("review", tmp_path / "none", "-o", out), 3, "none: no such file or directory", out)
 
 
+def test_a_queue_that_was_changed_is_shown_as_it_is_and_said(alrctl: Alrctl, work: Path) -> None:
+    queue = work / "r1/queue/queue.parquet"
+    pl.read_parquet(queue).head(5).write_parquet(queue)
+    ran = alrctl("review", queue.parent, "-o", work / "review.html")
+    assert ran.code == 0
+    assert f"{queue} was changed after alrctl wrote it; it is used as it is now" in ran.err
+
+
 def test_a_place_that_cannot_be_written_is_refused(alrctl: Alrctl, data: Path, queue: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = tmp_path / "file/a.html"
