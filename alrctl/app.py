@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alrctl import __version__, surface
+from schemas.errors import TerminatedError
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,17 @@ def root(
 
 
 def run_and_exit(app: Callable[[], Any]) -> None:
-    """Run the app, ending with 130 on Ctrl-C wherever it strikes."""
+    """Run the app, ending with 130 on Ctrl-C and with 143 on SIGTERM wherever it strikes."""
+
+    def terminate(_number: int, _frame: object) -> None:
+        raise TerminatedError
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         app()
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         raise SystemExit(130) from None
+    except TerminatedError:
+        sys.stderr.write("error: terminated\n")
+        raise SystemExit(143) from None

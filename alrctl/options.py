@@ -25,10 +25,12 @@ from alrctl.console import Voice
 from alrctl.job import Outcome, Session, command_line
 from alrctl.naming import option_names
 from alrctl.surface import one_of
-from schemas.errors import AlrctlError, DataError, UsageError, nearest
+from schemas.errors import AlrctlError, DataError, TerminatedError, UsageError, nearest
 
 _WIDEST = 20
 """Characters up to which the words that an option takes stand beside it; longer lists would be broken in mid-word."""
+
+_GOES_ON = "nothing half-done was left, the same command goes on"
 
 Command = Callable[..., Outcome | None]
 
@@ -175,7 +177,9 @@ class reported:  # noqa: N801 (reads as a verb where it is used)
         if isinstance(error, AlrctlError):
             text, code = str(error), error.exit_code
         elif isinstance(error, KeyboardInterrupt):
-            text, code = "interrupted; nothing half-done was left, the same command goes on", 130
+            text, code = f"interrupted; {_GOES_ON}", 130
+        elif isinstance(error, TerminatedError):
+            text, code = f"terminated; {_GOES_ON}", 143
         else:
             return
         if processes.is_first():

@@ -17,6 +17,10 @@ class AlrctlError(Exception):
     exit_code = 1
 
 
+class TerminatedError(BaseException):
+    """The process was asked to end (SIGTERM), as batch systems and `timeout` do."""
+
+
 class UsageError(AlrctlError):
     """An option's name or value is wrong."""
 
