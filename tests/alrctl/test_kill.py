@@ -15,11 +15,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.alrctl.faults import contents
+
 ROOT = Path(__file__).parents[2]
 
 # One process imports everything once and then forks a child a run, so that the kills hit the run and not the imports.
 _SHARED = """
-import os, random, shutil, signal, sys, time
+import os, shutil, signal, sys, time
 from pathlib import Path
 import alrctl.commands.run
 from alrctl.app import app
@@ -42,18 +44,6 @@ def start(name):
 def kill(child):
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-"""
-_AT_MOMENTS = """
-began = time.monotonic()
-assert os.waitpid(begin(start("undisturbed")), 0)[1] == 0
-whole = time.monotonic() - began
-moments = random.Random(11)
-for number in range(2):
-    work = start(f"killed{number}")
-    child = begin(work)
-    time.sleep(moments.uniform(0.02, 0.85) * whole)
-    print(work.name, "killed" if kill(child) else "had ended", "!", flush=True)
-    assert os.waitpid(begin(work), 0)[1] == 0
 """
 _AT_PLACES = """
 assert os.waitpid(begin(start("undisturbed")), 0)[1] == 0
@@ -83,47 +73,10 @@ def carried_out(runs: str, base: Path, *places: str) -> str:
     return ran.stdout
 
 
-def contents(root: Path) -> dict[str, bytes]:
-    """Return every file below a directory; of manifests, all but the times."""
-    found = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        if path.name == "manifest.json":
-            told = json.loads(content)
-            del told["started"], told["ended"], told["command"]
-            content = json.dumps(told, sort_keys=True).encode()
-        found[path.relative_to(root).as_posix()] = content
-    return found
-
-
 def different(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
     assert one.keys() == other.keys()
     return [name for name in one if one[name] != other[name]]
 
-
-def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(photos: Path, tmp_path: Path) -> None:
-    pipeline = {
-        "source": str(photos),
-        "rounds": 1,
-        "expert": "oracle",
-        "report": False,
-        "ingest": {"image-size": 24},
-        "corrupt": {"rate": 0.4},
-        "train-lnl": {"backbone": "test_resnet", "epochs": 6, "num-gradual": 2, "batch-size": 16},
-        "select": {"budget": 10},
-        "recalibrate": {"epochs": 4},
-        "evaluate": {"bootstrap": 0, "figures": False},
-    }
-    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
-    told = carried_out(_AT_MOMENTS, tmp_path)
-    assert told.count(" killed ") >= 1, told  # a machine that speeds up may end a run before its kill
-    undisturbed = contents(tmp_path / "undisturbed")
-    assert "r1/eval/metrics.json" in undisturbed
-    for number in range(2):
-        assert different(undisturbed, contents(tmp_path / f"killed{number}")) == [], number
-
-
-# --- the paper's example, at toy size -----------------------------------------------------------------------------
 
 PLACES = (
     "data/manifest.json",
