@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench surface clean
+.PHONY: demo test lint bench surface faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make bench   timed comparisons"
 	@echo "make surface after a change to a command's options: writes what help and completion go by"
+	@echo "make faults  each stage killed, interrupted and on a full disk, at every fifth moment (an hour)"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +38,9 @@ bench: $(READY)
 
 surface: $(READY)
 	$(BIN)/python -m alrctl.surface
+
+faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/every_fault.py --every 5
 
 clean:
 	rm -rf $(VENV) alrctl-demo
