@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench surface faults clean
+.PHONY: demo test lint bench surface faults fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   timed comparisons"
 	@echo "make surface after a change to a command's options: writes what help and completion go by"
 	@echo "make faults  each stage killed, interrupted and on a full disk, at every fifth moment (an hour)"
+	@echo "make fuzz    10,000 spoilt files to each reader (about two hours; --only, --cases: python -m benchmarks.fuzz)"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +42,9 @@ surface: $(READY)
 
 faults: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/every_fault.py --every 5
+
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m benchmarks.fuzz
 
 clean:
 	rm -rf $(VENV) alrctl-demo

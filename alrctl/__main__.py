@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from pathlib import Path
 
 _SELDOM = (
@@ -26,6 +27,7 @@ def _drop_working_directory() -> None:
 def main() -> None:
     """Run the program."""
     gc.set_threshold(*_SELDOM)
+    warnings.filterwarnings("ignore", module="PIL")  # what it cannot read of an image's notes says nothing of the image
     from alrctl.app import app, run_and_exit
 
     run_and_exit(app)

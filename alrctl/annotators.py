@@ -209,6 +209,7 @@ def _entry(name: str) -> ZipInfo:
 
 def _bytes(picture: Picture) -> bytes:
     if picture.file is not None:
+        images.check(picture.file)  # a table can name any file; what is no image is not handed on
         with files.explained_read(picture.file, "image"):
             return picture.file.read_bytes()
     assert picture.pixels is not None  # only a picture that is seen has a name in the archive

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from alrctl import files, processes
 from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
-from schemas.errors import DataError
+from schemas.errors import DataError, shown
 from stages.report import Array, in_memory
 from stages.training.backbones import build_backbone
 from stages.training.failures import DivergedError
-from stages.training.network import build_network, load_weights
+from stages.training.network import build_network, check_weights, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 LAST_EPOCHS = "last_epochs.safetensors"
@@ -42,6 +42,7 @@ class Checkpoint:
             DataError: the tensors are not those of the networks.
         """
         built = []
+        check_weights(self.metadata.spec, len(self.metadata.classes), self._part("network1."), str(self.path))
         for number in range(1, self.metadata.networks + 1):
             network = build_network(self.metadata.spec, len(self.metadata.classes), 0, number)
             load_weights(network, self._part(f"network{number}."), str(self.path))
@@ -69,7 +70,7 @@ def read(path: Path) -> Checkpoint:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole safetensors file ({error})") from error
+        raise DataError(f"{path}: is no whole safetensors file ({shown(str(error), 200)})") from error
     if text is None:
         raise DataError(f"{path}: has no '{METADATA_KEY}' metadata that says which network it is")
     try:

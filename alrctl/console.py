@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from alrctl.tracking import Tracker, scalars
 
 _WIDEST_NAME = 18
 """Characters up to which the names in a table's first column are not cut where the terminal is narrow."""
+
+_LONGEST = 4000
+"""Characters of a warning or an error; what is longer came out of a file."""
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, but for tab and line feed; what turns the direction of writing; halves of letters."""
 
 
 class _Rate(TextColumn):
@@ -45,7 +51,7 @@ class Voice:
     def say(self, markup: str = "") -> None:
         """Print a line for people on stdout."""
         if not self._silent:
-            self.out.print(markup)
+            self.out.print(inert(markup))
 
     def show(self, tree: Tree) -> None:
         """Print a tree for people on stdout."""
@@ -57,6 +63,7 @@ class Voice:
         if self._silent:
             return
         table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+        header, rows = [inert(name) for name in header], [[inert(cell) for cell in row] for row in rows]
         for index, name in enumerate(header):
             longest = max((len(row[index]) for row in rows), default=0) if index == 0 else 0
             justify: Literal["left", "right"] = "left" if index == 0 else "right"
@@ -70,17 +77,28 @@ class Voice:
         if text in self._warned or self._helping:
             return
         self._warned.add(text)
-        self.err.print(f"[bold yellow]warning:[/] {escape(text)}")
+        self.err.print(f"[bold yellow]warning:[/] {escape(inert(text, _LONGEST))}")
 
     def error(self, text: str) -> None:
         """Print an error on stderr."""
-        self.err.print(f"[bold red]error:[/] {escape(text)}")
+        self.err.print(f"[bold red]error:[/] {escape(inert(text, _LONGEST))}")
 
     def document(self, value: Mapping[str, Any]) -> None:
         """Print the one JSON document, where `--json` asks for it."""
         if self.as_json:
             sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             sys.stdout.flush()
+
+
+def inert(text: str, most: int | None = None) -> str:
+    """Return a text as a terminal may be given it: what steers it or cannot be written is spelt out.
+
+    Args:
+        text: may hold names out of files.
+        most: characters; what is longer is cut.
+    """
+    cut = text if most is None or len(text) <= most else f"{text[:most]}..."
+    return _STEERING.sub(lambda found: repr(found[0])[1:-1], cut)
 
 
 class LiveReport:

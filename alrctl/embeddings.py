@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from schemas.errors import DataError, MismatchError
+from schemas.errors import DataError, MismatchError, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ def read_embeddings(path: Path, rows: int) -> Tensor:
         with safe_open(path, framework="pt") as file:
             found: Tensor = file.get_tensor(_TENSOR)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole file of embeddings ({error})") from error
+        raise DataError(f"{path}: is no whole file of embeddings ({shown(str(error), 200)})") from error
     if found.ndim != 2 or not found.is_floating_point():
         raise DataError(f"{path}: holds {found.dtype} {tuple(found.shape)}; wanted: floats (N, H)")
     if len(found) != rows:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -20,11 +21,14 @@ from typing import Any
 import polars as pl
 import yaml
 
+from alrctl import parquet_pages, safe_yaml
 from schemas.contract import Contract
 from schemas.errors import AlrctlError, DataError, UsageError, plural, shown
 
 _CHUNK = 1 << 20
 _LONGEST_CELL = 1 << 24  # characters: labelling tools export an image within a cell
+_MOST_COLUMNS = 1 << 16  # four times what a spreadsheet has; each more takes a millisecond
+_LARGEST_YAML = 1 << 20  # bytes: some ten seconds of parsing
 _ROW_GROUP = 1 << 18
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
 _LINE_END = re.compile(r"[\r\n]")
@@ -111,9 +115,11 @@ def explained_read(path: Path, kind: str) -> Iterator[None]:
     """Turn any failure to read into one clear line.
 
     Raises:
-        DataError: the file is not there or is not a whole `kind` file.
+        DataError: the file is not there, would never end (a pipe, a device), or is not a whole `kind` file.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path}: is a pipe or a device, and no regular file")
         yield
     except AlrctlError:
         raise
@@ -121,13 +127,13 @@ def explained_read(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a directory, and no {kind} file") from error
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         raise DataError(f"{path}: is no readable {kind} file ({_first_line(error)})") from error
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
+    return shown(text.splitlines()[0], 200) if text else type(error).__name__
 
 
 def sha256(path: Path) -> str:
@@ -147,11 +153,32 @@ def read_table(path: Path, contract: Contract) -> pl.DataFrame:
     """
     if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
         return contract.check(read_csv(path), str(path), first_row=2)
+    frame = read_parquet(path)
     with explained_read(path, "parquet"):
         metadata = pl.read_parquet_metadata(path)
-        frame = pl.read_parquet(path)
     _check_written_as(metadata, path, contract)
     return contract.check(frame, str(path))
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a parquet file, or some of its columns, whoever wrote it.
+
+    Raises:
+        DataError: not readable, or with more rows than its bytes can hold.
+    """
+    check_parquet(path)
+    with explained_read(path, "parquet"):
+        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+
+
+def check_parquet(path: Path) -> None:
+    """Refuse a parquet file whose headers claim what its bytes cannot hold.
+
+    Raises:
+        DataError: they do, or it is not readable.
+    """
+    with explained_read(path, "parquet"):
+        parquet_pages.check(path)
 
 
 def scan_table(path: Path, contract: Contract) -> pl.LazyFrame:
@@ -160,6 +187,7 @@ def scan_table(path: Path, contract: Contract) -> pl.LazyFrame:
     Raises:
         DataError: not readable, or with other columns.
     """
+    check_parquet(path)
     with explained_read(path, "parquet"):
         metadata = pl.read_parquet_metadata(path)
         head = pl.read_parquet(path, n_rows=1)
@@ -177,6 +205,8 @@ def read_columns(path: Path, contract: Contract, names: Sequence[str]) -> pl.Dat
     """
     part = contract.part(names)
     is_text = path.suffix.lower() in {".csv", ".tsv", ".txt"}
+    if not is_text:
+        check_parquet(path)
     with explained_read(path, "CSV" if is_text else "parquet"):
         frame = read_csv(path).lazy() if is_text else pl.scan_parquet(path)
         there = frame.collect_schema().names()
@@ -261,8 +291,10 @@ def parse_csv(text: str, source: str) -> tuple[pl.DataFrame, list[int]]:
     width = max(_filled(row) for row in (header, *(row for _, row in rows)))
     if width < len(header):  # spreadsheets write columns that somebody only clicked into
         header, rows = header[:width], [(number, row[:width]) for number, row in rows]
+    if len(header) > _MOST_COLUMNS:
+        raise DataError(f"{source}: has {len(header):,} columns; {_MOST_COLUMNS:,} are the most that are read")
     if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+        twice = Counter(header).most_common(1)[0][0]
         raise DataError(f"{source}: column '{shown(twice)}' stands twice in the header")
     if not rows:
         raise DataError(f"{source}: has a header and no rows")
@@ -323,10 +355,12 @@ def write_csv(frame: pl.DataFrame, path: Path) -> None:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read YAML with the safe loader."""
+    """Read YAML with the safe loader, no larger than 1 MiB, and no larger once its aliases are followed."""
     with explained_read(path, "YAML"):
+        if (size := path.stat().st_size) > _LARGEST_YAML:
+            raise DataError(f"{path}: has {size:,} bytes; YAML of more than {_LARGEST_YAML:,} is not read")
         try:
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
+            return safe_yaml.load(path.read_text(encoding="utf-8"))
         except yaml.MarkedYAMLError as error:
             raise DataError(f"{path}: is no readable YAML file: {_yaml_problem(error)}") from error
         except UnicodeDecodeError as error:

@@ -12,9 +12,11 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from alrctl import sources
+from alrctl import files, sources
 from alrctl.dataset import read_data
+from alrctl.images import KINDS
 from alrctl.sources.collection import Collection
+from schemas.labels import LABELS
 from schemas.samples import SAMPLES
 from stages.ingest import IngestConfig
 
@@ -68,7 +70,7 @@ def look(source: Path, config: IngestConfig) -> FirstLook:
 
 def _at_ingested(source: Path) -> FirstLook:
     data = read_data(source / SAMPLES.file_name, source / "classes.yaml")
-    labels = pl.read_parquet(source / "labels.parquet", columns=["sample_id", "label"])
+    labels = files.read_columns(source / LABELS.file_name, LABELS, ["sample_id", "label"])
     records = data.samples.join(labels, on="sample_id", how="left", maintain_order="left")
     sides = records.select(side=pl.min_horizontal("width", "height"))["side"].to_list()
     return _told("ingested", data.classes.names, records, median_low(sides), IngestConfig.model_validate({}), ())
@@ -110,7 +112,7 @@ def _side(image: Any) -> int | None:
     if not isinstance(image, Path):
         return int(min(image.shape[:2]))
     try:
-        with Image.open(image) as opened:  # reads the header alone
+        with Image.open(image, formats=KINDS) as opened:  # reads the header alone
             return int(min(opened.size))
     except OSError:
         return None

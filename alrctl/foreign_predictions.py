@@ -67,8 +67,7 @@ def _said(table: pl.DataFrame, path: Path, names: tuple[str, ...]) -> Ints:
 
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix.lower() == ".parquet":
-        with files.explained_read(path, "parquet"):
-            return pl.read_parquet(path)
+        return files.read_parquet(path)
     return files.read_csv(path)
 
 

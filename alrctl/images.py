@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Condition
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 
-from alrctl import files
-from schemas.errors import DataError, listing, plural
+from alrctl import files, limits
+from schemas.errors import DataError, listing, plural, shown
 from stages.report import Report
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 PACK = "images.safetensors"
 _TENSOR = "images"
-_MOST_PIXELS = 500_000_000
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns and refuses far below; `_open` holds to ours
+KINDS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # told by content; Pillow knows others that start other programs
+_AT_ONCE = 1 << 27  # pixels that are decoded side by side; a larger image goes alone
+_BAND = 1 << 20  # pixels that are scaled at a time
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns and refuses far below; `limits` holds to ours
 Pixels = NDArray[np.uint8]
 
 
@@ -55,15 +58,14 @@ def decode(image: Path | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
         DataError: the file cannot be read whole.
     """
     if isinstance(image, np.ndarray):
-        opened, rule = Image.fromarray(image.squeeze()), ""
-    else:
-        with files.explained_read(image, "image"):
-            if image.stat().st_size == 0:
-                raise DataError(f"{image}: is empty (0 bytes)")
-            opened = _open(image)
-            rule = "" if opened.mode == "RGB" else opened.mode
-    rgb = _as_rgb(opened)
-    return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, rule)
+        rgb = _as_rgb(Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image))
+        return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, "")
+    with files.explained_read(image, "image"):
+        if image.stat().st_size == 0:
+            raise DataError(f"{image}: is empty (0 bytes)")
+        with _opened(image) as opened:
+            rgb = _as_rgb(opened)
+            return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, "" if opened.mode == "RGB" else opened.mode)
 
 
 def reduced(path: Path, longest: int) -> Pixels:
@@ -72,9 +74,18 @@ def reduced(path: Path, longest: int) -> Pixels:
     Raises:
         DataError: the file cannot be read whole.
     """
-    with files.explained_read(path, "image"):
-        image = _as_rgb(_open(path))
-    return _thumbnail(image, longest)
+    with files.explained_read(path, "image"), _opened(path) as opened:
+        return _thumbnail(_as_rgb(opened), longest)
+
+
+def check(path: Path) -> None:
+    """Refuse what is no image by its header, before its bytes are handed on as one.
+
+    Raises:
+        DataError: it is none, or too large.
+    """
+    with files.explained_read(path, "image"), Image.open(path, formats=KINDS) as opened:
+        limits.check_pixels(str(path), opened.width, opened.height, path.stat().st_size)
 
 
 def reduced_pixels(pixels: Pixels, longest: int) -> Pixels:
@@ -87,27 +98,68 @@ def _thumbnail(image: Image.Image, longest: int) -> Pixels:
     return np.asarray(image, dtype=np.uint8)
 
 
-def _open(path: Path) -> Image.Image:
-    with Image.open(path) as opened:
-        if opened.width * opened.height > _MOST_PIXELS:
-            raise DataError(f"{path}: {opened.width} x {opened.height} pixels is past what is decoded here")
-        opened.load()
-        return ImageOps.exif_transpose(opened)
+class _Room:
+    """Lets images be decoded side by side for as long as their pixels together stay within a limit."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room, and hold it; what is larger than the limit waits until it is alone."""
+        wanted = min(pixels, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()
+
+
+_ROOM = _Room(_AT_ONCE)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Give an image file's first picture, decoded whole and turned upright.
+
+    Raises:
+        DataError: it is too large.
+    """
+    with Image.open(path, formats=KINDS) as opened:
+        limits.check_pixels(str(path), opened.width, opened.height, path.stat().st_size)
+        with _ROOM.taken(opened.width * opened.height):
+            opened.load()
+            yield ImageOps.exif_transpose(opened)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
-        values = np.asarray(image, dtype=np.float64)
-        known = values[np.isfinite(values)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-        scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (
-            255.0 / (high - low) if high > low else 0.0
-        )
-        image = Image.fromarray(scaled.round().astype(np.uint8))
+        image = Image.fromarray(_scaled(np.asarray(image)))
     if image.mode in {"P", "PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return image.convert("RGB")
+
+
+def _scaled(values: NDArray[np.generic]) -> Pixels:
+    """Return (H, W) numbers as 0 to 255 from the least to the greatest that is finite, a band of rows at a time."""
+    scaled = np.zeros(values.shape, dtype=np.uint8)
+    step = max(1, _BAND // max(1, values.shape[1]))
+    bands = [slice(start, start + step) for start in range(0, len(values), step)]
+    ranges = [(known.min(), known.max()) for band in bands if (known := values[band][np.isfinite(values[band])]).size]
+    if not ranges:
+        return scaled
+    low, high = float(min(least for least, _ in ranges)), float(max(greatest for _, greatest in ranges))
+    factor = 255.0 / (high - low) if high > low else 0.0
+    for band in bands:
+        known = np.nan_to_num(values[band].astype(np.float64), nan=low, posinf=high, neginf=low)
+        scaled[band] = ((known - low) * factor).round()
+    return scaled
 
 
 def _fitted(image: Image.Image, size: int, fit: Fit) -> Pixels:
@@ -254,7 +306,7 @@ def _explained(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole image pack ({error})") from error
+        raise DataError(f"{path}: is no whole image pack ({shown(str(error), 200)})") from error
 
 
 def _check_pack(path: Path, kind: str, shape: Sequence[int]) -> None:

@@ -41,8 +41,7 @@ def read_metadata(
 
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix.lower() == ".parquet":
-        with files.explained_read(path, "parquet"):
-            return pl.read_parquet(path)
+        return files.read_parquet(path)
     return files.read_csv(path)
 
 

@@ -77,8 +77,8 @@ def _of_table(path: Path, dataset: DataSet, rows: NDArray[np.int64]) -> Features
     if "sample_id" not in schema or len(lists) != 1:
         wanted = "a column 'sample_id' and one column of lists of numbers are needed"
         raise DataError(f"{path}: {wanted} (found: {listing(schema)})")
+    table = files.read_parquet(path, ["sample_id", lists[0]])
     with files.explained_read(path, "parquet"):
-        table = pl.read_parquet(path, columns=["sample_id", lists[0]])
         table = table.select(pl.col("sample_id").cast(pl.String), features=pl.col(lists[0]).cast(pl.List(pl.Float32)))
     if table["sample_id"].n_unique() < table.height:
         twice = table["sample_id"].filter(table["sample_id"].is_duplicated())

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from alrctl.files import explained_read
-from schemas.errors import DataError, UsageError, nearest
+from schemas.errors import DataError, UsageError, nearest, shown
 from stages.training.backbones import build_backbone, resolve
 from stages.training.pretrained import Matched, match
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         try:
             return dict(load_file(path))
         except (SafetensorError, OSError) as error:
-            raise DataError(f"{path}: is no whole safetensors file ({error})") from error
+            raise DataError(f"{path}: is no whole safetensors file ({shown(str(error), 200)})") from error
     with explained_read(path, "weights"), torch.serialization.safe_globals([argparse.Namespace]):  # DINO, MAE: options
         content = torch.load(path, map_location="cpu", weights_only=True)
     tensors = dict(_flat(content, "")) if isinstance(content, dict) else {}

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from alrctl import files
+from alrctl import files, limits
 from alrctl.naming import IMAGE_SUFFIXES
-from schemas.errors import DataError
+from schemas.errors import DataError, shown
 
 _LARGEST = 1 << 30  # bytes: of one file that is read
+_FREE = 1 << 26  # bytes: of one file in a zip, however small the zip; a text takes ten times as many once it is read
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,13 @@ def open_bundle(path: Path) -> Bundle:
     if not is_zip:
         return Bundle(path, (path.name,), lambda name: path.read_bytes(), is_folder=False)
     with files.explained_read(path, "zip"), zipfile.ZipFile(path) as packed:
+        stored = path.stat().st_size
         entries = {entry.filename: entry for entry in packed.infolist() if not entry.is_dir()}
     if "xl/workbook.xml" in entries or {"content.xml", "mimetype"} <= set(entries):
         raise DataError(f"{path}: is a spreadsheet; save it as CSV (UTF-8) and give that")
-    too_large = next((name for name, entry in entries.items() if entry.file_size > _LARGEST), None)
-    if too_large is not None:
-        raise DataError(f"{path}: '{too_large}' is too large to read ({entries[too_large].file_size:,} bytes)")
+    for name, entry in entries.items():
+        if entry.file_size > _LARGEST or (entry.file_size > _FREE and entry.file_size > limits.TIMES * stored):
+            raise DataError(f"{path}: '{shown(name)}' is too large to read ({entry.file_size:,} bytes)")
     return Bundle(path, tuple(sorted(entries)), lambda name: _unpacked(path, name), is_folder=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from alrctl import files
+from alrctl import files, parquet_pages
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found, moment
 from schemas.answers import ANSWERS, READ_ANSWERS
@@ -27,9 +27,11 @@ def read(bundle: Bundle, name: str, columns: Mapping[str, str], classes: Sequenc
     """
     where = bundle.where(name)
     if bundle.read(name)[:4] == b"PAR1":
+        content = bundle.read(name)
         with files.explained_read(bundle.path, "parquet"):
-            written_as = pl.read_parquet_metadata(io.BytesIO(bundle.read(name))).get("alrctl.schema", ANSWERS.name)
-            table = pl.read_parquet(io.BytesIO(bundle.read(name)))
+            parquet_pages.check_stream(io.BytesIO(content), where)
+            written_as = pl.read_parquet_metadata(io.BytesIO(content)).get("alrctl.schema", ANSWERS.name)
+            table = pl.read_parquet(io.BytesIO(content))
         if written_as != ANSWERS.name:
             raise DataError(f"{where}: holds the table '{written_as}', which is no expert's answers")
         places = list(range(1, table.height + 1))

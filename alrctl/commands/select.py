@@ -105,8 +105,7 @@ def _need(job: Job, config: stage.SelectConfig, scores: Path, exclude: Path | No
 def _ids(path: Path) -> tuple[str, ...]:
     """Return the sample ids of a list: column `sample_id` of a table, or the lines of a text."""
     if path.suffix.lower() == ".parquet":
-        with files.explained_read(path, "parquet"):
-            table = pl.read_parquet(path)
+        table = files.read_parquet(path)
     elif path.suffix.lower() in {".csv", ".tsv"}:
         table = files.read_csv(path)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from alrctl import limits
 from alrctl.files import explained_read
 from alrctl.sources.collection import Collection, of_arrays
 from alrctl.sources.npz import check_arrays
@@ -49,7 +51,23 @@ def read(source: Path, config: IngestConfig) -> Collection:
 
 def _read_one(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     with explained_read(path, "HDF5"), h5py.File(path, "r") as file:
-        for name in ("dataset/images", "dataset/targets"):
-            if name not in file:
-                raise DataError(f"{path}: has no {name}")
-        return np.asarray(file["dataset/images"]), np.asarray(file["dataset/targets"])
+        return _array(file, "dataset/images", path), _array(file, "dataset/targets", path)
+
+
+def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.generic]:
+    """Return an array that lies in the file itself, once it is known that it is one of numbers and not a bomb.
+
+    Raises:
+        DataError: there is none of that name, or one of these does not hold.
+    """
+    if name not in file:
+        raise DataError(f"{path}: has no {name}")
+    if isinstance(file.get(name, getlink=True), h5py.ExternalLink) or not isinstance(file[name], h5py.Dataset):
+        raise DataError(f"{path}: {name} is no data set of this file")
+    found = file[name]
+    if found.is_virtual or found.external:
+        raise DataError(f"{path}: {name} lies in other files; copy it into this one")
+    if found.dtype.kind not in "iuf" or found.shape is None:
+        raise DataError(f"{path}: {name} is of {found.dtype}; wanted: numbers")
+    limits.check_bytes(f"{path}: {name}", math.prod(found.shape) * found.dtype.itemsize, path.stat().st_size)
+    return np.asarray(found)

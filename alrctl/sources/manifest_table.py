@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl.files import explained_read, read_csv
+from alrctl.files import read_csv, read_parquet
 from alrctl.naming import split_name
 from alrctl.sources.collection import Collection, Row, Table, sorted_classes
 from alrctl.sources.tables import Part, full_column, joined, one_hot
@@ -65,8 +65,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
 def _read_table(source: Path) -> pl.DataFrame:
     if source.suffix.lower() != ".parquet":
         return read_csv(source)
-    with explained_read(source, "parquet"):
-        table = pl.read_parquet(source)
+    table = read_parquet(source)
     if table.is_empty():
         raise DataError(f"{source}: has no rows")
     return table.with_columns(pl.all().cast(pl.String))

@@ -51,11 +51,19 @@ def joined(parts: Sequence[Part], origin: Path, classes: tuple[str, ...] | None 
             table=pl.Series([place for place, part in enumerate(parts) for _ in part.rows], dtype=pl.Int64),
             named=pl.Series([name for part in parts for name in part.named], dtype=pl.String),
             row=pl.Series([place + FIRST_ROW for part in parts for place in part.places], dtype=pl.Int64),
-            there=pl.Series([path is not None and path.exists() for path in paths], dtype=pl.Boolean),
+            there=pl.Series([path is not None and _is_there(path) for path in paths], dtype=pl.Boolean),
         ),
         extra_files=tuple(path for part in parts for path in (part.table.path, *part.also)),
         tables=tuple(part.table for part in parts),
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether a file is there; what no file can be called is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def find_table(source: Path, name: str, holds: Callable[[Path], bool] = Path.is_file) -> Path | None:

@@ -14,6 +14,8 @@ from stages.training.backbones import IMAGENET_STD as IMAGENET_STD
 from stages.training.backbones import build_backbone as build_backbone
 from stages.training.randomness import island
 
+_LARGE = 1 << 16  # of a layer, or pixels a side: wider than any backbone's
+
 
 class Head(nn.Module):
     """Standardises the backbone's features, and classifies them, with one hidden layer where `hidden` > 0.
@@ -71,12 +73,33 @@ def fit_standardisation(network: nn.Module, features: Tensor) -> None:
     head.scale.copy_(1 / features.std(dim=0, correction=0).clamp_min(1e-6))
 
 
+def check_weights(spec: NetworkSpec, classes: int, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse tensors that do not fit a specification, before a network is built that may be far larger than they are.
+
+    Raises:
+        DataError: names or shapes do not fit, or no network can be so large.
+    """
+    try:
+        with torch.device("meta"):  # shapes alone
+            module = build_network(spec, classes, 0)
+    except RuntimeError as error:
+        if spec.train == "all" and max(spec.hidden, spec.feature_width, spec.image_size) < _LARGE:
+            return  # not every backbone can do without real numbers
+        raise DataError(f"{source}: no network can be built as its metadata say") from error
+    _check_fit(module, tensors, source)
+
+
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Fill a module with tensors by name.
 
     Raises:
         DataError: names or shapes do not fit.
     """
+    _check_fit(module, tensors, source)
+    module.load_state_dict(dict(tensors))
+
+
+def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in tensors]
     unknown = [name for name in tensors if name not in wanted]
@@ -88,4 +111,3 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
             if names
         ]
         raise DataError(f"{source}: the weights do not fit ({'; '.join(told)})")
-    module.load_state_dict(dict(tensors))

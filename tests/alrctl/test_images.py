@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from alrctl import images
+from alrctl import images, limits
 from alrctl.images import decode, open_pack, open_pixels, write_pack
 from schemas.errors import DataError
 from stages.ingest import Fit
@@ -207,7 +207,7 @@ def test_an_image_that_is_cut_short_or_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_an_image_past_all_measure_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_MOST_PIXELS", 200)
+    monkeypatch.setattr(limits, "MOST_PIXELS", 200)
     with pytest.raises(DataError, match=r"a\.png: 16 x 16 pixels is past what is decoded here"):
         decode(saved(plain(RED, "RGB"), tmp_path / "a.png"), 16, "stretch")
 
