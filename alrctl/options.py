@@ -7,6 +7,7 @@ one pass and told at once, each with the nearest valid name.
 from __future__ import annotations
 
 import copy
+import errno
 import inspect
 import os
 import types
@@ -36,6 +37,9 @@ Command = Callable[..., Outcome | None]
 
 _NOT_TYPED = frozenset({"session", "config"})
 """Parameters of a command's function that are made, and not typed."""
+
+NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a name that no file can have, wherever such a name is first looked at."""
 
 _COMMON: dict[str, tuple[Any, Any]] = {
     "config_file": (
@@ -180,6 +184,8 @@ class reported:  # noqa: N801 (reads as a verb where it is used)
             text, code = f"interrupted; {_GOES_ON}", 130
         elif isinstance(error, TerminatedError):
             text, code = f"terminated; {_GOES_ON}", 143
+        elif isinstance(error, OSError) and error.errno in NO_FILE:
+            text, code = f"{error.filename}: can be the name of no file ({error.strerror})", DataError.exit_code
         else:
             return
         if processes.is_first():

@@ -7,7 +7,7 @@ structs in Thrift's compact protocol (parquet-format's `parquet.thrift`, whose f
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +26,10 @@ class BrokenError(ValueError):
     """A header that makes no sense."""
 
 
+class _ShortError(BrokenError):
+    """A header that goes on past what is there."""
+
+
 def check(path: Path) -> None:
     """Refuse a parquet file whose headers claim what its bytes cannot hold.
 
@@ -42,10 +46,12 @@ def check_stream(stream: IO[bytes], what: str) -> None:
     size = stream.seek(0, 2)
     footer = _footer(stream, size)
     groups = _listed(footer, 4)
-    values = unpacked = 0
+    values, unpacked = 0, 0
     for group in groups:
         for chunk in _listed(group, 1):
-            claimed = chunk.get(3, {})
+            claimed = chunk.get(3)
+            if not isinstance(claimed, dict):
+                raise BrokenError("its footer is of another form")
             values += _number(claimed, 5)
             unpacked += sum(_pages(stream, claimed, size))
     rows = [_number(group, 3) for group in groups]
@@ -71,11 +77,11 @@ def _footer(stream: IO[bytes], size: int) -> Fields:
     return _Thrift(stream.read(length)).struct()
 
 
-def _pages(stream: IO[bytes], chunk: Mapping[int, Any], size: int) -> Iterator[int]:
+def _pages(stream: IO[bytes], chunk: Fields, size: int) -> Iterator[int]:
     """Give the bytes that each page of a column unpacks to."""
-    starts = [chunk[field] for field in (9, 11) if chunk.get(field)]
+    starts = [start for field in (9, 11) if (start := _number(chunk, field))]
     place, left, held = min(starts, default=0), _number(chunk, 7), 0
-    if place + left > size or place < 0:
+    if place + left > size:
         raise BrokenError("a column lies beyond its end")
     while left > 0:
         header, length = _page(stream, place)
@@ -86,7 +92,7 @@ def _pages(stream: IO[bytes], chunk: Mapping[int, Any], size: int) -> Iterator[i
         place, left = place + length + packed, left - length - packed
         yield unpacked
     if held != _number(chunk, 5):
-        raise BrokenError(f"a column has {held} values, and is said to have {chunk.get(5)}")
+        raise BrokenError(f"a column has {held} values, and is said to have {chunk[5]}")
 
 
 def _page(stream: IO[bytes], place: int) -> tuple[Fields, int]:
@@ -98,9 +104,9 @@ def _page(stream: IO[bytes], place: int) -> tuple[Fields, int]:
         thrift = _Thrift(content)
         try:
             return thrift.struct(), thrift.place
-        except IndexError as error:
+        except _ShortError:
             if len(content) < length or length >= _LONGEST_HEADER:
-                raise BrokenError("a page's header breaks off") from error
+                raise
             length *= 16
 
 
@@ -129,8 +135,7 @@ class _Thrift:
         """Return the fields of a struct.
 
         Raises:
-            BrokenError: too deep, or of an unknown type.
-            IndexError: it breaks off.
+            BrokenError: too deep, of an unknown type, or it breaks off.
         """
         if depth > _DEEPEST:
             raise BrokenError("a header is too deep")
@@ -160,8 +165,7 @@ class _Thrift:
     def _list(self, depth: int) -> list[Any]:
         head = self._byte()
         count = head >> 4 if head >> 4 < 15 else self._plain()
-        if count > len(self._content) - self.place:
-            raise IndexError
+        self._need(count)
         return [self._value(head & 15, depth + 1) for _ in range(count)]
 
     def _whole(self) -> int:
@@ -178,12 +182,13 @@ class _Thrift:
         raise BrokenError("a number in a header has no end")
 
     def _byte(self) -> int:
-        byte = self._content[self.place]
-        self.place += 1
-        return byte
+        return self._bytes(1)[0]
 
     def _bytes(self, length: int) -> bytes:
-        if length > len(self._content) - self.place:
-            raise IndexError
+        self._need(length)
         self.place += length
         return self._content[self.place - length : self.place]
+
+    def _need(self, length: int) -> None:
+        if length > len(self._content) - self.place:
+            raise _ShortError("a header breaks off")

@@ -6,9 +6,13 @@ from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
+from yaml.scanner import ScannerError
 
 _ALIASED = 100_000
 """Values that aliases may add to those that are written: people name a section twice, bombs a billion times."""
+
+_DEEPEST = 100
+"""Levels that a text may have; looking ahead in deeper ones takes seconds, and Python's stack."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -17,6 +21,18 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._most = len(text) + _ALIASED  # what is written takes at least a letter a value
+
+    def fetch_flow_collection_start(self, kind: type[yaml.Token]) -> None:
+        self._check_depth(self.flow_level)
+        super().fetch_flow_collection_start(kind)
+
+    def add_indent(self, column: int) -> bool:
+        self._check_depth(len(self.indents))
+        return bool(super().add_indent(column))
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ScannerError(None, None, f"more than {_DEEPEST} levels", self.get_mark())
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()

@@ -29,11 +29,24 @@ from filelock import BaseFileLock, FileLock, Timeout
 from alrctl import files, manifest
 from schemas.errors import MismatchError, UsageError, listing
 
+_PARTS = ("lock", "identity", "token", "state", "new", "old")
+
 
 def beside(directory: Path) -> Path:
     """Return the hidden folder in which work on `directory` goes on."""
     absolute = Path(os.path.abspath(directory))
     return absolute.with_name(f".{absolute.name}.alrctl")
+
+
+def _check_own(work: Path) -> None:
+    """Refuse a hidden folder that is a link, or holds one: no run makes any, and it would lead out of it.
+
+    Raises:
+        UsageError: naming the link.
+    """
+    linked = [path for path in (work, *(work / name for name in _PARTS)) if path.is_symlink()]
+    if linked:
+        raise UsageError(f"{linked[0]}: is a link, which alrctl never makes there; remove it")
 
 
 def recover(directory: Path) -> None:
@@ -43,6 +56,7 @@ def recover(directory: Path) -> None:
     work = beside(directory)
     if directory.exists() or not (work / "old").is_dir():
         return
+    _check_own(work)
     with FileLock(work / "lock", timeout=10):  # a run that is just now between its two renames ends them itself
         _put_right(directory, work)
 
@@ -112,6 +126,7 @@ class Workplace:
         lock = FileLock(self.root / "lock")
         try:
             with files.explained_write(self.directory):
+                _check_own(self.root)
                 self.root.mkdir(parents=True, exist_ok=True)
             self._take(lock)
             self._prepare()

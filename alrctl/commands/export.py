@@ -42,6 +42,7 @@ def export(
     found = jobs.jobs(read, pipelines.plan(read), place.parent)
     written = relative(place, place.parent)
     command = shlex.join(["alrctl", "export", engine, relative(pipeline, place.parent), "-o", written])
+    require(not {"\n", "\r"} & set(command), f"{command!r}: a comment takes no line break; choose other names")
     text = _RENDER[engine](found, place.name, command)
     check_text(text)
     status = plain_files.write(place, text, session, "# Written by: alrctl export")

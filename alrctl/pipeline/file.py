@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from alrctl import files
 from alrctl.pipeline import matrix
@@ -38,6 +38,13 @@ class Pipeline(BaseModel):
     seed: int = Field(0, ge=0, description="of every stage that has none of its own")
     sections: dict[str, dict[str, Any]] = Field(default_factory=dict)
     axes: tuple[Axis, ...] = ()
+
+    @field_validator("source", "output")
+    @classmethod
+    def _can_be_a_file(cls, place: Path) -> Path:
+        if "\0" in str(place):
+            raise ValueError("holds a null character, which no name of a file does")
+        return place
 
 
 def load(path: Path) -> Pipeline:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from alrctl.console import inert
+from alrctl.options import NO_FILE
 from benchmarks.fuzz import mutations, seeds
 from benchmarks.fuzz.mutations import Mutation
 from benchmarks.fuzz.seeds import Seed
@@ -31,7 +32,8 @@ READERS: dict[str, tuple[Callable[[], list[Seed]], Mutation]] = {
     "zip": (seeds.zips, mutations.zipped),
 }
 OWN = ("/alrctl/", "/stages/", "/schemas/")
-_SLOW = 5.0  # seconds for one small file
+SLOW = 5.0
+"""Seconds that one small file may take."""
 _MOST = 512 << 20  # bytes that one small file may take
 _LONGEST = 4000  # characters of a message
 _OURS = (TypeError, KeyError, IndexError, AttributeError, NameError, AssertionError, ZeroDivisionError)
@@ -87,7 +89,7 @@ def place(one: Seed, content: bytes, folder: Path) -> Path:
 def _judged(call: Callable[[Path], object], path: Path) -> Verdict:
     began, most = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     verdict = _outcome(call, path)
-    if verdict.kind != "fault" and (took := time.perf_counter() - began) > _SLOW:
+    if verdict.kind != "fault" and (took := time.perf_counter() - began) > SLOW:
         return Verdict("fault", f"slow: {took:.1f} s ({verdict.kind}: {verdict.told[:200]})")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most) << 10
     if verdict.kind != "fault" and grown > _MOST:
@@ -102,6 +104,10 @@ def _outcome(call: Callable[[Path], object], path: Path) -> Verdict:
         return _refusal(error)
     except (KeyboardInterrupt, SystemExit):
         raise
+    except OSError as error:
+        if error.errno in NO_FILE:  # told in one line wherever it arises
+            return Verdict("refused", str(error))
+        return Verdict("fault", f"{type(error).__name__}: {str(error)[:200]}\n{_where(error)}")
     except BaseException as error:  # what Rust panics with is no Exception
         return Verdict("fault", f"{type(error).__name__}: {str(error)[:200]}\n{_where(error)}")
     return Verdict("accepted")

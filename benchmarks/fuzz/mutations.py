@@ -7,6 +7,7 @@ import json
 import random
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -262,15 +263,13 @@ def zipped(rng: random.Random, content: bytes, inner: Mutation | None = None) ->
             )
         )
     entries[place : place + 1] = [(name, body)] * rng.choice((1, 1, 1, 1, 0, 2))
-    stream = io.BytesIO()
-    with zipfile.ZipFile(
-        stream, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
-    ) as packed:
+    stream, way = io.BytesIO(), rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w", way) as packed:
+        warnings.simplefilter("ignore")  # that a name is there twice is meant
         for number, (name, body) in enumerate(entries):
             entry = zipfile.ZipInfo(name)
             entry.external_attr = (0o120777 if act > 0.9 and number == place else 0o100644) << 16
-            entry.compress_type = packed.compression
-            packed._didModify = True
+            entry.compress_type = way
             packed.writestr(entry, body)
     made = stream.getvalue()
     return _zip_header(rng, made) if rng.random() < 0.3 else made
