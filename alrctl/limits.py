@@ -15,8 +15,8 @@ TIMES = 200
 tenth or a fiftieth; what is all of one value packs to a thousandth."""
 ROWS = 10_000_000
 """Rows that a table may have, however little is stored."""
-PIXELS = 1 << 26
-"""Pixels that an image may have, however little is stored: 8192 x 8192."""
+PIXELS = 1 << 24
+"""Pixels that an image may have, however little is stored: 4096 x 4096."""
 MOST_PIXELS = 500_000_000
 """Pixels of one image, whatever is stored: beyond, decoding takes tens of GiB."""
 

@@ -93,7 +93,8 @@ def calibration(projects: Sequence[Project]) -> list[Section]:
     for name, one in _last(projects):
         path = one.artifact.path / "reliability.csv"
         if path.is_file():
-            table = files.read_csv(path).select(pl.all().cast(pl.Float64))
+            with files.explained_read(path, "CSV of numbers"):
+                table = files.read_csv(path).select(pl.all().cast(pl.Float64))
             found = [table[column].fill_null(float("nan")).to_numpy() for column in table.columns]
             start, end, count, confidence, accuracy = found
             drawn = figures.reliability(

@@ -64,7 +64,8 @@ def _labels(one: Artifact) -> Path | None:
 def read_counts(path: Path) -> tuple[tuple[str, ...], Ints]:
     """Return the classes and the matrix (K, K) of a CSV that `evaluate` wrote."""
     table = files.read_csv(path)
-    counts = table.select(pl.exclude(table.columns[0]).cast(pl.Int64)).to_numpy()
+    with files.explained_read(path, "CSV of whole numbers"):
+        counts = table.select(pl.exclude(table.columns[0]).cast(pl.Int64)).to_numpy()
     return tuple(table[table.columns[0]].to_list()), counts
 
 
