@@ -29,7 +29,7 @@ from schemas.errors import AlrctlError, DataError, UsageError
 from stages.ingest import IngestConfig
 
 Alrctl = Callable[..., Any]
-CASES = {"hdf5": 10}  # each starts a process
+CASES = {"hdf5": 5}  # each starts a process
 
 
 @pytest.mark.parametrize("reader", cases.READERS)
