@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -123,6 +124,21 @@ class _Room:
 _ROOM = _Room(_AT_ONCE)
 
 
+class _Bounded(io.BufferedReader):
+    """A file that is never asked for more bytes than it has: Pillow asks for as many as a header claims."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._path, self._size = path, path.stat().st_size
+
+    def __repr__(self) -> str:
+        return repr(str(self._path))  # as Pillow's messages have it
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes, all that are left where it is negative or none."""
+        return super().read(-1 if size is None else min(size, self._size))
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Give an image file's first picture, decoded whole and turned upright.
@@ -130,7 +146,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         DataError: it is too large.
     """
-    with Image.open(path, formats=KINDS) as opened:
+    with _Bounded(path) as stream, Image.open(stream, formats=KINDS) as opened:
         limits.check_pixels(str(path), opened.width, opened.height, path.stat().st_size)
         with _ROOM.taken(opened.width * opened.height):
             opened.load()
