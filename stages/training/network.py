@@ -12,6 +12,7 @@ from schemas.errors import DataError, listing
 from stages.training.backbones import IMAGENET_MEAN as IMAGENET_MEAN
 from stages.training.backbones import IMAGENET_STD as IMAGENET_STD
 from stages.training.backbones import build_backbone as build_backbone
+from stages.training.narrow_convolutions import keep_narrow_convolutions_exact
 from stages.training.randomness import island
 
 _LARGE = 1 << 16  # of a layer, or pixels a side: wider than any backbone's
@@ -62,6 +63,7 @@ def build_network(spec: NetworkSpec, classes: int, seed: int, *purpose: str | in
     if spec.train == "head":
         return head
     backbone = build_backbone(spec.backbone, seed, *purpose, image_size=spec.image_size, channels=spec.channels)
+    keep_narrow_convolutions_exact(backbone)
     return Network(backbone, head).to(memory_format=torch.channels_last)
 
 
