@@ -123,10 +123,10 @@ class Workplace:
             UsageError: another process works here, or the place is not writable.
         """
         made = [parent for parent in self.root.parents if not parent.exists()]  # the deepest first
+        _check_own(self.root)
         lock = FileLock(self.root / "lock")
         try:
             with files.explained_write(self.directory):
-                _check_own(self.root)
                 self.root.mkdir(parents=True, exist_ok=True)
             self._take(lock)
             self._prepare()

@@ -64,7 +64,7 @@ class Page:
     def mentions(self) -> list[str]:
         """Whatever is said of the program anywhere: each `alrctl COMMAND`, up to the end of the line or of the code."""
         joined = re.sub(r"\\\n\s*", "", self.text)
-        return re.findall(r"(?<![\w/'\".-])alrctl [a-z-]+(?=[\s`|;:])[^`\n;|]*", _without_plain_words(joined))
+        return re.findall(r"(?<![\w/'\".-])alrctl [a-z][a-z-]*(?=[\s`|;:])[^`\n;|]*", _without_plain_words(joined))
 
     @cached_property
     def links(self) -> list[str]:

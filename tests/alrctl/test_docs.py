@@ -102,6 +102,7 @@ def test_whatever_is_said_of_a_command_names_options_there_are(mention: str) -> 
     name = mention.split()[1]
     assert name in {entry.name for entry in COMMANDS}
     known = {option for parameter in load(name).params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known.add("--help")
     assert set(re.findall(r"(?<= )--?[a-z][a-z-]*", mention.partition(" # ")[0])) <= known
 
 

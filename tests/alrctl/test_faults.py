@@ -118,7 +118,7 @@ def test_an_image_that_a_thread_cannot_hold_is_told_in_one_line(
     def too_large(path: Path) -> Any:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(images, "_open", too_large)
+    monkeypatch.setattr(images, "_opened", too_large)
     ran = alrctl("ingest", photos, "--image-size", 8, "--workers", 2, "-o", tmp_path / "data")
     assert ran.code == 3
     assert re.fullmatch(

@@ -385,11 +385,13 @@ def test_a_link_in_the_hidden_folder_is_not_followed(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["../../up.csv", "/tmp/up.csv", "..\\up.csv"])
 def test_answers_in_a_zip_are_read_where_they_are_whatever_they_are_called(name: str, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+    inner = tmp_path / "one/two"
+    inner.mkdir(parents=True)
+    with zipfile.ZipFile(inner / "a.zip", "w") as packed:
         packed.writestr(name, "sample_id,label\n")
-    found = bundle.open_bundle(tmp_path / "a.zip")
+    found = bundle.open_bundle(inner / "a.zip")
     assert found.read(found.names[0]) == b"sample_id,label\n"
-    assert [path.name for path in tmp_path.parent.glob("*.csv")] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [inner / "a.zip"]
 
 
 def test_what_is_printed_cannot_steer_a_terminal(alrctl: Alrctl, tmp_path: Path) -> None:
