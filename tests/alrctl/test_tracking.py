@@ -388,6 +388,7 @@ def test_a_token_is_of_one_run_alone(tmp_path: Path) -> None:
                 seen.append(place.token())
                 assert place.token() == seen[-1]
                 place.state.mkdir(exist_ok=True)
+                (place.state / "epoch").touch()
                 if not ends_well:
                     raise RuntimeError("killed")
                 (place.new / "file").touch()
