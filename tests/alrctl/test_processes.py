@@ -16,7 +16,19 @@ from safetensors.torch import load_file
 
 Alrctl = Callable[..., Any]
 OPTIONS = ("--method", "coteaching-vog", "--train", "head", "--backbone", "test_resnet", "--hidden", "8")
-MORE = ("--epochs", "7", "--num-gradual", "2", "--batch-size", "15", "--device", "cpu", "--precision", "float32", "--allow-stale")
+MORE = (
+    "--epochs",
+    "7",
+    "--num-gradual",
+    "2",
+    "--batch-size",
+    "15",
+    "--device",
+    "cpu",
+    "--precision",
+    "float32",
+    "--allow-stale",
+)
 
 
 def started(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
