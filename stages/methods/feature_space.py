@@ -22,8 +22,8 @@ _FOR_THE_MEDIAN = 800
 class FeatureSpace:
     """A map learnt from features, without labels.
 
-    A Gaussian kernel whose width is the median distance of samples, by landmarks (Williams and Seeger 2001), between
-    two reductions to principal components.
+    A Gaussian kernel, as wide as the median distance of samples by default, by landmarks (Williams and Seeger 2001),
+    between two reductions to principal components.
     """
 
     _centre: Floats
@@ -36,8 +36,8 @@ class FeatureSpace:
     _width: float
 
     @classmethod
-    def of(cls, features: Floats, generator: np.random.Generator) -> FeatureSpace:
-        """Learn the map from features (N, D), N at least 2."""
+    def of(cls, features: Floats, generator: np.random.Generator, width: float = 1.0) -> FeatureSpace:
+        """Learn the map from features (N, D), N at least 2; the kernel's variance is `width` times the median's."""
         count = len(features)
         centre, scale = features.mean(axis=0), features.std(axis=0)
         standard = (features - centre) / np.where(scale > 0, scale, 1)
@@ -46,7 +46,8 @@ class FeatureSpace:
         reduced = directions.fit_transform(standard)
         spread = float(reduced.std()) or 1.0
         reduced = reduced / spread
-        kernel = Nystroem(gamma=1 / _median(reduced, generator), n_components=min(_LANDMARKS, count), random_state=seed)
+        gamma = 1 / (width * _median(reduced, generator))
+        kernel = Nystroem(gamma=gamma, n_components=min(_LANDMARKS, count), random_state=seed)
         mapped = kernel.fit_transform(reduced)
         mean = mapped.mean(axis=0)
         components = _components(mapped, _WIDTH)

@@ -2,8 +2,8 @@
 
 Nobody says a rate. Heads on the features learn through a first guess of the transition matrix; each judges samples of
 folds, whole groups, that it has not learnt from; the matrix is estimated from what they say (`transition`). Then heads
-learn through that matrix, and judge again. More turns were tried, and take what the heads cannot tell apart for noise.
-A kernel's features keep what a linear head cannot fit from passing for noise, too.
+learn through that matrix, and judge again. Kernels' features keep what a linear head cannot fit from passing for noise;
+what is judged by is the mean over kernels of several widths, each with folds of its own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from stages.methods import noise_turns, transition
 from stages.methods.feature_space import FeatureSpace
 from stages.methods.mislabelling import symmetric_transition
 from stages.methods.noise_search import search
-from stages.methods.noise_turns import Turn, Work
+from stages.methods.noise_turns import Judgement, Turn, View, Work
 from stages.methods.noisy_head import Head
-from stages.methods.randomness import numpy_generator
+from stages.methods.randomness import integer, numpy_generator
 from stages.methods.splitting import k_folds
 from stages.methods.transition_model import UNKNOWN, Evidence
 
@@ -33,6 +33,8 @@ MOST = 20_000
 _FOLDS = 5
 _FIRST_RATE = 0.3
 """Symmetric noise that the first heads learn through; 0.05 was tried and leads to the same."""
+_WIDTHS = (1.0, 2.0, 4.0)
+"""Of the kernels of the views, against the median distance of samples."""
 _DRAWS = 200
 _BLOCK = 50_000
 
@@ -111,23 +113,16 @@ def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, class
         raise NothingToDoError("label noise cannot be estimated: the samples' features do not differ")
     present, position = _present(given, true, classes)
     chosen = _chosen(true, seed)
-    space = FeatureSpace.of(features[chosen], numpy_generator(seed, "landmarks"))
-    work = Work(
-        space.map(features[chosen]),
-        position[given[chosen]],
-        position[true[chosen]],
-        [np.flatnonzero(fold) for fold in _folds(now[chosen], group[chosen], seed)],
-        len(present),
+    spaces = _spaces(features[chosen], seed)
+    views = tuple(
+        View(space.map(features[chosen]), _folds(now[chosen], group[chosen], _of_view(seed, number)))
+        for number, space in enumerate(spaces)
     )
-    first = _first(work)
-    found = search(work, first)
-    matrix, logits, heads = found.matrix, found.evidence.logits, found.heads
-    if found is first:
-        logits, heads = noise_turns.out_of_sample(work, matrix)
+    turn, (logits, heads) = _settled(Work(views, position[given[chosen]], position[true[chosen]], len(present)))
     if len(chosen) < len(given):
-        logits = _everywhere(features, space, chosen, logits, heads)
+        logits = _everywhere(features, spaces, chosen, logits, heads)
     whole = Evidence(logits, position[given], position[true])
-    return _told(whole, matrix, found, present, classes, seed)
+    return _told(whole, turn, present, classes, seed)
 
 
 def _present(given: Ints, true: Ints, classes: int) -> tuple[Ints, Ints]:
@@ -148,33 +143,60 @@ def _chosen(true: Ints, seed: int) -> Ints:
     return np.sort(told_first[:MOST])
 
 
-def _folds(label: Ints, group: Ints, seed: int) -> list[NDArray[np.bool_]]:
+def _of_view(seed: int, number: int) -> int:
+    """Return the seed of a view's folds and landmarks."""
+    return integer(seed, "view", number)
+
+
+def _spaces(features: Floats, seed: int) -> list[FeatureSpace]:
+    """Return each view's map of features."""
+    return [
+        FeatureSpace.of(features, numpy_generator(_of_view(seed, number), "landmarks"), width)
+        for number, width in enumerate(_WIDTHS)
+    ]
+
+
+def _folds(label: Ints, group: Ints, seed: int) -> list[Ints]:
+    """Return the rows of each fold."""
     count = min(_FOLDS, len(np.unique(group)), int(np.bincount(label).max()))
-    return [fold for fold in k_folds(label, group, count, seed) if fold.any()]
+    return [np.flatnonzero(fold) for fold in k_folds(label, group, count, seed) if fold.any()]
 
 
-def _first(work: Work) -> Turn:
-    """Return the fits to what heads say that learn through even noise of a rate that nobody told."""
+def _settled(work: Work) -> tuple[Turn, Judgement]:
+    """Return the turn that T is taken from, and what heads say that samples are judged by.
+
+    Where wrong labels go evenly to all others, by heads that learn through even noise of a rate that nobody told, one
+    more turn is taken. Else exchanged classes are searched for; there more turns take for noise what heads cannot tell.
+    """
     guess = symmetric_transition(_FIRST_RATE, work.classes)
     starts = [guess, symmetric_transition(_FIRST_RATE / 6, work.classes)]
-    return noise_turns.take(work, guess, transition.STRUCTURES, starts)
+    quick = noise_turns.take(work.quick, guess, transition.STRUCTURES, starts)
+    if not quick.best.structure.scatter:
+        evenly = [structure for structure in transition.STRUCTURES if not structure.scatter]
+        second = noise_turns.take(work, quick.matrix, evenly, [*starts, quick.matrix])
+        return second, second.judgement
+    first = noise_turns.take(work, guess, transition.STRUCTURES, starts)
+    found = search(work, first)
+    return found, noise_turns.out_of_sample(work, first.matrix) if found is first else found.judgement
 
 
 def _everywhere(
-    features: Floats, space: FeatureSpace, chosen: Ints, of_chosen: Floats, heads: Sequence[Head]
+    features: Floats, spaces: Sequence[FeatureSpace], chosen: Ints, of_chosen: Floats, heads: list[list[Head]]
 ) -> Floats:
-    """Return logits of all samples: of those that T was not estimated from, the mean over the heads."""
+    """Return logits of all samples: of those that T was not estimated from, the mean over the heads of each view."""
     logits = np.zeros((len(features), of_chosen.shape[1]))
     for start in range(0, len(features), _BLOCK):
         block = slice(start, start + _BLOCK)
-        mapped = space.map(features[block])
-        logits[block] = np.mean([head.logits(mapped) for head in heads], axis=0)
+        for space, of_view in zip(spaces, heads, strict=True):
+            mapped = space.map(features[block])
+            logits[block] += np.mean([head.logits(mapped) for head in of_view], axis=0) / len(spaces)
     logits[chosen] = of_chosen
     return logits
 
 
-def _told(evidence: Evidence, matrix: Floats, turn: Turn, present: Ints, classes: int, seed: int) -> NoiseEstimate:
+def _told(evidence: Evidence, turn: Turn, present: Ints, classes: int, seed: int) -> NoiseEstimate:
     """Return the estimate in the data set's own classes; one that no sample has is taken for always given rightly."""
+    matrix = turn.matrix
     by_features = transition.calibrate(evidence, matrix)
     known = noise_turns.truth(by_features, evidence, matrix)
     posterior, truth = np.zeros((2, len(evidence.given), classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,32 +21,52 @@ _PRECISION = 200.0
 """Of the normal prior of the heads' weights, on features of unit variance."""
 
 
+Judgement = tuple[Floats, list[list[Head]]]
+"""Logits (n, K) out of sample, and the heads that gave them, one a fold, by view."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at the samples: other views have kernels of other widths, and other folds.
+
+    Attributes:
+        mapped: (n, F) features, by the kernel.
+        folds: the rows of each.
+    """
+
+    mapped: Floats
+    folds: list[Ints]
+
+
 @dataclass(frozen=True)
 class Work:
     """What is learnt from.
 
     Attributes:
-        mapped: (n, F) features, by the kernel.
+        views: one or more; what heads say is the mean over them.
         given: (n,) labels as first given, or `UNKNOWN`.
         true: (n,) classes that an expert told, else `UNKNOWN`.
-        folds: the rows of each.
         classes: K.
     """
 
-    mapped: Floats
+    views: tuple[View, ...]
     given: Ints
     true: Ints
-    folds: list[Ints]
     classes: int
+
+    @property
+    def quick(self) -> Work:
+        """The same in one view alone, for tries."""
+        return replace(self, views=self.views[:1])
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Fits of T to what heads say, what they are fitted to, and the heads, one a fold."""
+    """Fits of T to what heads say, what they are fitted to, and the heads, one a fold, by view."""
 
     fits: list[Fit]
     evidence: Evidence
-    heads: list[Head]
+    heads: list[list[Head]]
 
     @property
     def matrix(self) -> Floats:
@@ -54,6 +74,11 @@ class Turn:
         classes = self.evidence.logits.shape[1]
         matrices = [transition.transition_of(fit, classes) for fit in self.fits]
         return np.asarray(np.average(matrices, axis=0, weights=transition.weights(self.fits)))
+
+    @property
+    def judgement(self) -> Judgement:
+        """What T was fitted to, and the heads."""
+        return self.evidence.logits, self.heads
 
     @property
     def best(self) -> Fit:
@@ -68,16 +93,21 @@ def take(work: Work, matrix: Floats, structures: Sequence[Structure], starts: Se
     return Turn(transition.fit(evidence, structures, starts), evidence, heads)
 
 
-def out_of_sample(work: Work, matrix: Floats) -> tuple[Floats, list[Head]]:
-    """Return logits (n, K) by heads that have not learnt from the sample's fold, and the heads."""
+def out_of_sample(work: Work, matrix: Floats) -> Judgement:
+    """Return logits (n, K) by heads that have not learnt from the sample's fold, and the heads, by view."""
+    logits, heads = zip(*(_of_view(view, work, matrix) for view in work.views), strict=True)
+    return np.asarray(np.mean(logits, axis=0)), list(heads)
+
+
+def _of_view(view: View, work: Work, matrix: Floats) -> tuple[Floats, list[Head]]:
     logits = np.zeros((len(work.given), work.classes))
     heads = []
-    for fold in work.folds:
+    for fold in view.folds:
         rest = np.ones(len(work.given), dtype=bool)
         rest[fold] = False
         ridge = _PRECISION / int(rest.sum())
-        head = fit_head(work.mapped[rest], work.given[rest], work.true[rest], matrix, ridge)
-        logits[fold] = head.logits(work.mapped[fold])
+        head = fit_head(view.mapped[rest], work.given[rest], work.true[rest], matrix, ridge)
+        logits[fold] = head.logits(view.mapped[fold])
         heads.append(head)
     return logits, heads
 

@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from schemas.errors import NothingToDoError
-from stages.methods import noise_estimate
+from stages.methods import noise_estimate, noise_turns
 from stages.methods.mislabelling import symmetric_transition
 from stages.methods.noise_estimate import NoiseEstimate, estimate_noise
-from stages.methods.transition_model import UNKNOWN
+from stages.methods.noise_turns import Turn, Work
+from stages.methods.transition_model import UNKNOWN, Structure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -113,8 +114,33 @@ def test_folds_keep_groups_whole() -> None:
     group = np.arange(30) // 3
     label = np.arange(30) // 3 % 3
     folds = noise_estimate._folds(label, group, 0)
-    assert np.sum(folds, axis=0).tolist() == [1] * 30
-    assert all(len(np.unique(fold[group == unit])) == 1 for fold in folds for unit in range(10))
+    assert sorted(np.concatenate(folds).tolist()) == list(range(30))
+    assert all(np.isin(np.flatnonzero(group == unit), fold).mean() in (0, 1) for fold in folds for unit in range(10))
+
+
+def test_where_labels_go_evenly_one_more_turn_is_taken_in_all_views(
+    noisy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    take = noise_turns.take
+
+    def watched(work: Work, matrix: Floats, structures: list[Structure], starts: list[Floats]) -> Turn:
+        turn = take(work, matrix, structures, starts)
+        taken.append((work, matrix, turn))
+        assert len(taken) == 1 or not any(structure.scatter for structure in structures)
+        return turn
+
+    monkeypatch.setattr(noise_turns, "take", watched)
+    found = noisy.estimate()
+    (quick, guess, first), (whole, through, second) = taken
+    np.testing.assert_array_equal(guess, symmetric_transition(0.3, 3))
+    np.testing.assert_array_equal(through, first.matrix)
+    np.testing.assert_array_equal(found.transition, second.matrix)
+    assert [len(work.views) for work in (quick, whole)] == [1, 3]
+    spreads = {float(np.abs(view.mapped).max()) for view in whole.views}
+    assert len(spreads) == 3, "kernels of three widths"
+    folds = {tuple(tuple(fold) for fold in view.folds) for view in whole.views}
+    assert len(folds) == 3, "folds of their own"
 
 
 def test_of_many_samples_some_are_drawn_and_the_others_judged_all_the_same(

@@ -32,7 +32,7 @@ def turn(
 
 
 def work(classes: int) -> Work:
-    return Work(np.zeros((4, 2)), np.zeros(4, dtype=np.int64), np.full(4, UNKNOWN), [], classes)
+    return Work((), np.zeros(4, dtype=np.int64), np.full(4, UNKNOWN), classes)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_class_that_cannot_be_told_from_another_speaks_against_a_turn() -> Non
     assert noise_search._worth(turn(matrix, evidence=7, logits=told)) == pytest.approx(worths[0] + 7)
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_where_two_rare_classes_exchange_labels_they_are_told_apart(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(seed)
     sizes, matrix = (900, 90, 90), np.array([[0.6, 0.4, 0.0], [0.0, 0.6, 0.4], [0.0, 0.4, 0.6]])
