@@ -38,6 +38,7 @@ COLUMNS = ("area", "at the end", "mended a label", "by class", "by class at rand
 def run(data: Path, home: Path, noise: str, arm: str, seed: int, options: dict[str, Any], given: Any) -> None:
     told = dict(ARMS[arm])
     strategy, pool = told.pop("strategy"), told.pop("pool", None)
+    precision = {"precision": options["precision"]} if "precision" in options else {}
     if told.get("forget_rate") == "told":
         told["forget_rate"] = NOISE[noise]["rate"]
     pipeline: dict[str, Any] = {
@@ -50,7 +51,9 @@ def run(data: Path, home: Path, noise: str, arm: str, seed: int, options: dict[s
         "corrupt": {name: list(value) if isinstance(value, tuple) else value for name, value in NOISE[noise].items()},
         "train-lnl": options | {name.replace("_", "-"): value for name, value in told.items()},
         "select": {"budget": given.budget} | ({"pool": pool} if pool else {}),
-        "evaluate": {"split": "test", "bootstrap": 0, "figures": False},
+        "score": precision,
+        "recalibrate": precision,
+        "evaluate": {"split": "test", "bootstrap": 0, "figures": False} | precision,
     }
     execute(Session(Voice(quiet=True)), parse(pipeline, Path(), arm))
 

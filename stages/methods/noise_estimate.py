@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from stages.methods.transition_model import UNKNOWN, Evidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Features = NDArray[np.floating[Any]]
 
 MOST = 20_000
 """Samples that the matrix is estimated from, at most: drawn at random where there are more."""
@@ -92,11 +94,11 @@ class NoiseEstimate:
         return np.asarray(self.truth.mean(axis=0))
 
 
-def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, classes: int, seed: int) -> NoiseEstimate:
+def estimate_noise(features: Features, given: Ints, true: Ints, group: Ints, classes: int, seed: int) -> NoiseEstimate:
     """Estimate the noise of labels.
 
     Args:
-        features: (N, D) of the samples, from a network that has hardly learnt these labels by heart.
+        features: (N, D) of the samples, from a network that has hardly learnt these labels by heart; of any precision.
         given: (N,) labels as first given, or `UNKNOWN` where only the expert's is left.
         true: (N,) classes where an expert told them, else `UNKNOWN`.
         group: (N,) unit of each sample, never torn apart by a fold.
@@ -113,9 +115,10 @@ def estimate_noise(features: Floats, given: Ints, true: Ints, group: Ints, class
         raise NothingToDoError("label noise cannot be estimated: the samples' features do not differ")
     present, position = _present(given, true, classes)
     chosen = _chosen(true, seed)
-    spaces = _spaces(features[chosen], seed)
+    known = features[chosen].astype(np.float64)
+    spaces = _spaces(known, seed)
     views = tuple(
-        View(space.map(features[chosen]), _folds(now[chosen], group[chosen], _of_view(seed, number)))
+        View(space.map(known), _folds(now[chosen], group[chosen], _of_view(seed, number)))
         for number, space in enumerate(spaces)
     )
     turn, (logits, heads) = _settled(Work(views, position[given[chosen]], position[true[chosen]], len(present)))
@@ -181,14 +184,15 @@ def _settled(work: Work) -> tuple[Turn, Judgement]:
 
 
 def _everywhere(
-    features: Floats, spaces: Sequence[FeatureSpace], chosen: Ints, of_chosen: Floats, heads: list[list[Head]]
+    features: Features, spaces: Sequence[FeatureSpace], chosen: Ints, of_chosen: Floats, heads: list[list[Head]]
 ) -> Floats:
     """Return logits of all samples: of those that T was not estimated from, the mean over the heads of each view."""
     logits = np.zeros((len(features), of_chosen.shape[1]))
     for start in range(0, len(features), _BLOCK):
         block = slice(start, start + _BLOCK)
+        known = features[block].astype(np.float64)
         for space, of_view in zip(spaces, heads, strict=True):
-            mapped = space.map(features[block])
+            mapped = space.map(known)
             logits[block] += np.mean([head.logits(mapped) for head in of_view], axis=0) / len(spaces)
     logits[chosen] = of_chosen
     return logits

@@ -89,10 +89,10 @@ class NoiseWatch:
         known = self.known
         features = known.features if known.features is not None else self._features
         assert features is not None
+        if features.dtype == torch.bfloat16:  # of which numpy knows nothing
+            features = features.float()
         try:
-            found = estimate_noise(
-                features.double().numpy(), known.given, known.true, known.group, self._classes, self._seed
-            )
+            found = estimate_noise(features.numpy(), known.given, known.true, known.group, self._classes, self._seed)
         except NothingToDoError:
             return {}, None
         return summary(found), torch.from_numpy(found.truth).float()
