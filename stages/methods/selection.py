@@ -43,7 +43,7 @@ class SelectionOptions(Spending):
     diversity: float = Field(0.0, ge=0, lt=1, description="weight of unlikeness to the others chosen, against rank")
     label_quality: Quality = Field("self-confidence", description="measure that the strategy label-quality goes by")
     class_worth: float = Field(
-        0.25,
+        0.05,
         ge=0,
         le=4,
         description="for expected-correction: 0 all errors alike; 1 rare classes as much as common",

@@ -444,7 +444,7 @@ def test_expected_correction_goes_by_what_training_estimated_and_looks_at_all() 
     table = table.with_columns(relabelled=pl.int_range(pl.len()) == 4)
     label = np.array([NAMES.index(name) for name in table["given_label"]])
     truth[4] = np.eye(3)[label[4]]
-    expected = mislabelling.expected_correction(truth / truth.sum(1, keepdims=True), label, 0.25).expected
+    expected = mislabelling.expected_correction(truth / truth.sum(1, keepdims=True), label, 0.05).expected
     found = select(table, strategy="expected-correction")
     assert found.facts["chosen_from"] == "all"
     assert ids(found) == [f"s{row}" for row in np.argsort(-expected, kind="stable") if row != 4]
