@@ -2,9 +2,9 @@
 
 python benchmarks/class_worth.py WORK/data --out WORK/frozen --seeds 0 1 2 3 4
 
-WORK/frozen is what lnl_methods.py wrote of `class-aware`. Of the first 500 labels in one go, or of the first tenth where
-there are fewer than 5,000: how many times as many are wrong as at random, mean over the seeds (and in the worst one);
-and in brackets how many times as large a share of a class's errors is found, mean over the classes.
+WORK/frozen is what lnl_methods.py wrote of `class-aware`. Of the first 500 labels in one go, or of the first tenth
+where there are fewer than 5,000: how many times as many are wrong as at random, mean over the seeds, and in the worst
+one; in brackets how many times as large a share of a class's errors is found, mean over the classes.
 """
 
 from __future__ import annotations
