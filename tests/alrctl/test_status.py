@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -118,21 +119,27 @@ def study(finished: Path, folder: Path) -> Path:
     return file
 
 
+def typed(path: Path) -> str:
+    """A path as the program names it: from here, where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
 def test_a_pipelines_next_step_is_the_pipeline(alrctl: Alrctl, finished: Path, tmp_path: Path) -> None:
     file = study(finished, tmp_path)
     (tmp_path / "another.yaml").write_text("- not: ours\n")
     (tmp_path / "work").mkdir()
-    assert coming(alrctl, tmp_path / "work") == [f"alrctl run {file}    # 0 of 7 steps are done"]
+    assert coming(alrctl, tmp_path / "work") == [f"alrctl run {typed(file)}    # 0 of 7 steps are done"]
     assert alrctl("run", file).code == 0
     first, second = coming(alrctl, tmp_path / "work")
     queue = tmp_path / "work/r1/queue"
-    assert first.startswith(f"fill in column 'label' of {queue}/queue.csv, or label in a page: alrctl review {queue} ")
-    assert second == f"alrctl run {file}    # 4 of 7 steps are done"
+    label = f"fill in column 'label' of {typed(queue / 'queue.csv')}, or label in a page"
+    assert first.startswith(f"{label}: alrctl review {typed(queue)} ")
+    assert second == f"alrctl run {typed(file)}    # 4 of 7 steps are done"
     fill_in(queue / "queue.csv")
     assert coming(alrctl, tmp_path / "work") == [second]
     assert alrctl("run", file).code == 0
     page = tmp_path / "work/report.html"
-    told = f"alrctl report {tmp_path / 'work'} -o {page}    # 7 of 7 steps are done"
+    told = f"alrctl report {typed(tmp_path / 'work')} -o {typed(page)}    # 7 of 7 steps are done"
     assert coming(alrctl, tmp_path / "work") == [told]
     states = {one["place"]: one for one in alrctl("status", tmp_path / "work", "--json").document["artifacts"]}
     assert (states["r1/queue"]["state"], states["r1/queue"]["why"]) == ("done", "queue.csv was written into")
@@ -147,7 +154,7 @@ def test_answers_that_cannot_be_read_are_what_comes_next(alrctl: Alrctl, finishe
     asked.select("sample_id", label=pl.lit("redd"), annotator=pl.lit("dr")).write_csv(answers)
     found = coming(alrctl, tmp_path / "work")
     assert len(found) == 1
-    assert found[0].startswith(f"alrctl run {file}    # after this is mended: ")
+    assert found[0].startswith(f"alrctl run {typed(file)}    # after this is mended: ")
     assert "'redd'; did you mean 'red'?" in found[0]
     ran = alrctl("run", file)
     assert ran.code == 3
