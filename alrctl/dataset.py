@@ -101,7 +101,7 @@ def read_images(path: Path, data: DataSet) -> Tensor:
     Raises:
         MismatchError: it holds another number of images.
     """
-    from alrctl.images import open_pack
+    from alrctl.image_pack import open_pack
 
     images = open_pack(path)
     if len(images) != data.samples.height:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -118,7 +119,7 @@ def explained_read(path: Path, kind: str) -> Iterator[None]:
         DataError: the file is not there, would never end (a pipe, a device), or is not a whole `kind` file.
     """
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if _never_ends(path):
             raise DataError(f"{path}: is a pipe or a device, and no regular file")
         yield
     except AlrctlError:
@@ -129,6 +130,13 @@ def explained_read(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path}: is a directory, and no {kind} file") from error
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         raise DataError(f"{path}: is no readable {kind} file ({_first_line(error)})") from error
+
+
+def _never_ends(path: Path) -> bool:
+    with suppress(OSError, ValueError):  # what is not there, or no name, is told by whoever opens it
+        mode = os.stat(path).st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def _first_line(error: BaseException) -> str:

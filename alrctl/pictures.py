@@ -11,7 +11,7 @@ import polars as pl
 
 from alrctl import artifacts, files, manifest
 from alrctl.annotators import Picture
-from alrctl.images import PACK, open_pixels
+from alrctl.image_pack import PACK, open_pixels
 from alrctl.job import Job
 from schemas.samples import SAMPLES
 

@@ -65,7 +65,7 @@ class IngestConfig(BaseModel):
     group_column: str | None = Field(None, description="of a CSV: patient or lesion")
     id_column: str | None = Field(None, description="of a CSV: name of the sample")
     root: str | None = Field(None, description="of a CSV: folder its paths are relative to (default: its own)")
-    workers: int = Field(0, ge=0, description="threads that decode; 0 for one a core", json_schema_extra=NEUTRAL)
+    workers: int = Field(0, ge=0, description="processes that decode; 0 for one a core", json_schema_extra=NEUTRAL)
     seed: int = Field(0, ge=0, description="of the split")
 
     @field_validator("merge_class")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 import typer
 
-from alrctl import files, sources
+from alrctl import files, sources, workers
+from alrctl.console import LiveReport
 from alrctl.dataset import CLASSES
-from alrctl.images import PACK, write_pack
+from alrctl.decoding import look_through, write_pack
+from alrctl.image_pack import PACK
 from alrctl.job import Job, Outcome, Session, Summary, Target
 from alrctl.options import as_command
 from alrctl.parameters import Out
@@ -37,39 +36,32 @@ def ingest(
     """Take in images and labels."""
     job = Job(session, "ingest", out, config)
     layout, found = sources.read(source, config)
-    digests = _digests(found, config.workers)
-    _record(job, source, found, digests)
+    count = workers.number(config.workers)
+    with workers.at_work(count, found.records.height if found.are_files else 0) as pool:
+        report = LiveReport(session.voice, "ingest")
+        with report.shown():
+            contents = look_through(found, pool, report)
+        _record(job, source, found, contents.digests)
 
-    def work(target: Target) -> Summary:
-        outputs = stage.run(config, stage.IngestInputs(found.records, digests, found.classes))
-        for text in (*found.warnings, *outputs.warnings):
-            target.report.warn(text)
-        getters = [partial(found.image, row) for row in outputs.rows]
-        pack = write_pack(
-            target.path(PACK),
-            list(getters),
-            config.image_size,
-            config.fit,
-            config.skip_broken,
-            config.workers,
-            target.report,
-        )
-        records = outputs.records.filter(pl.Series(pack.good))
-        sizes = {"width": [width for width, _ in pack.sizes], "height": [height for _, height in pack.sizes]}
-        records = records.with_columns(**{name: pl.Series(values) for name, values in sizes.items()})
-        target.table(records.select(SAMPLES.schema.column_names()), SAMPLES)
-        target.table(records.select("sample_id", "label", relabelled=pl.lit(False)), LABELS)
-        ordered = found.ordered if config.ordered is None else config.ordered
-        files.write_yaml({"names": list(found.classes), "ordered": ordered}, target.path(CLASSES))
-        told = {"layout": layout, **_facts(outputs.facts, records), **_choices(found, ordered)}
-        return {**told, "notes": _notes(found, pack.rules)}
+        def work(target: Target) -> Summary:
+            outputs = stage.run(config, stage.IngestInputs(found.records, contents.digests, found.classes))
+            for text in (*found.warnings, *outputs.warnings):
+                target.report.warn(text)
+            images = [found.image(row) for row in outputs.rows]
+            stamps = [contents.stamps[row] for row in outputs.rows] if found.are_files else []
+            pack = write_pack(target.path(PACK), target.state, images, stamps, config, pool, target.report)
+            records = outputs.records.filter(pl.Series(pack.good))
+            sizes = {"width": [width for width, _ in pack.sizes], "height": [height for _, height in pack.sizes]}
+            records = records.with_columns(**{name: pl.Series(values) for name, values in sizes.items()})
+            target.table(records.select(SAMPLES.schema.column_names()), SAMPLES)
+            target.table(records.select("sample_id", "label", relabelled=pl.lit(False)), LABELS)
+            ordered = found.ordered if config.ordered is None else config.ordered
+            files.write_yaml({"names": list(found.classes), "ordered": ordered}, target.path(CLASSES))
+            told = {"layout": layout, **_facts(outputs.facts, records), **_choices(found, ordered)}
+            return {**told, "notes": _notes(found, pack.rules)}
 
-    return tell(session, job.run(work), _story)
-
-
-def _digests(found: Collection, workers: int) -> list[str]:
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        return list(pool.map(found.digest, range(found.records.height)))
+        outcome = job.run(work)
+    return tell(session, outcome, _story)
 
 
 def _record(job: Job, source: Path, found: Collection, digests: list[str]) -> None:

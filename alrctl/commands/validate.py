@@ -10,7 +10,7 @@ import typer
 
 from alrctl import files, ledgers, manifest
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.images import PACK, open_pixels
+from alrctl.image_pack import PACK, open_pixels
 from alrctl.job import Session
 from alrctl.options import as_command
 from alrctl.project import scan

@@ -48,6 +48,7 @@ class Collection:
         tables: that list images.
         missing: images that a table lists, that are not there, and that were left out.
         ordered: whether the layout itself says that the classes are grades of one scale.
+        are_files: whether images are given as paths, so that other processes can read them.
         merged: of each class that was renamed or merged, how many samples it has of which class of the source.
     """
 
@@ -61,6 +62,7 @@ class Collection:
     tables: tuple[Table, ...] = ()
     missing: int = 0
     ordered: bool = False
+    are_files: bool = False
     merged: tuple[tuple[str, dict[str, int]], ...] = ()
 
     def only(self, rows: Sequence[int]) -> Collection:
@@ -82,7 +84,7 @@ def of_files(
         DataError: no row.
     """
     records, names = _prepare(rows, origin, classes)
-    return Collection(records, names, lambda index: paths[index], lambda index: sha256(paths[index]))
+    return Collection(records, names, lambda row: paths[row], lambda row: sha256(paths[row]), are_files=True)
 
 
 def of_arrays(

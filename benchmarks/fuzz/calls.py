@@ -28,7 +28,8 @@ from alrctl.answers.bundle import open_bundle
 from alrctl.commands import select
 from alrctl.dataset import DataSet, read_classes
 from alrctl.embeddings import read_embeddings
-from alrctl.images import decode, open_pack, reduced
+from alrctl.image_pack import open_pack
+from alrctl.images import decode, reduced
 from alrctl.pipeline import jobs, make, snakemake
 from alrctl.tracking import scalars
 from schemas.classes import Classes

@@ -6,9 +6,11 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 Indices = NDArray[np.int64]
+_MANY = 10_000
+"""Units past which weighing each against every fold takes minutes."""
 
 
 def units(groups: list[str | None], digests: list[str]) -> Indices:
@@ -84,11 +86,35 @@ def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArr
         count: of folds.
         seed: of the shuffle.
     """
-    splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        numbers, place = np.unique(unit, return_inverse=True)
+        if len(numbers) > _MANY:
+            return _folds_of_many(labels, place, count, seed)
+        splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
         parts = [part for _, part in splitter.split(np.zeros(len(labels)), labels, unit)]
     return [np.isin(np.arange(len(labels)), part) for part in parts]
+
+
+def _folds_of_many(labels: Indices, place: Indices, count: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Return folds as `k_folds` does, of so many units that each is dealt out with those like it, and not weighed.
+
+    Like are units with the same commonest class and about as many samples: classes come out in proportion by number.
+    """
+    samples = np.bincount(place)
+    order = np.lexsort((labels, place))  # by unit, then class
+    begins = np.flatnonzero(np.diff(place[order] * (labels.max() + 1) + labels[order], prepend=-1))
+    runs = np.diff(begins, append=len(order))  # samples of one class in one unit
+    of = place[order][begins]
+    commonest = np.zeros(len(samples), dtype=np.int64)
+    by_size = np.argsort(runs, kind="stable")  # the largest is written last
+    commonest[of[by_size]] = labels[order][begins][by_size]
+    kind = commonest * 64 + np.log2(samples).astype(np.int64)
+    splitter = StratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
+    folds = np.empty(len(samples), dtype=np.int64)
+    for fold, (_, part) in enumerate(splitter.split(np.zeros(len(samples)), kind)):
+        folds[part] = fold
+    return [folds[place] == fold for fold in range(count)]
 
 
 def _cost(labels: Indices, held: NDArray[np.bool_], wanted: NDArray[np.float64]) -> float:

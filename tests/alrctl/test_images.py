@@ -1,39 +1,21 @@
-"""Every kind of image becomes 3-channel 8-bit at the wanted size; the pack holds them exactly as decoded one by one."""
+"""Every kind of image becomes 3-channel 8-bit at the wanted size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from alrctl import images, limits
-from alrctl.images import decode, open_pack, open_pixels, write_pack
+from alrctl.images import decode
 from schemas.errors import DataError
 from stages.ingest import Fit
-from stages.report import SilentReport
 
 RED, BLACK = (250, 10, 20), (0, 0, 0)
-
-
-class Listening(SilentReport):
-    """Keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.progressed: list[tuple[int, int]] = []
-        self.warned: list[str] = []
-
-    def progress(self, done: int, total: int, text: str = "", unit: str = "") -> None:
-        self.progressed.append((done, total))
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
 
 
 def noise(number: int, height: int = 16, width: int = 16) -> NDArray[np.uint8]:
@@ -212,117 +194,6 @@ def test_an_image_past_all_measure_is_not_decoded(tmp_path: Path, monkeypatch: p
         decode(saved(plain(RED, "RGB"), tmp_path / "a.png"), 16, "stretch")
 
 
-def getters(folder: Path, count: int) -> list[Callable[[], Path | NDArray[np.generic]]]:
-    """Return images of several kinds and sizes, files and arrays by turns."""
-    found: list[Callable[[], Path | NDArray[np.generic]]] = []
-    for number in range(count):
-        pixels = noise(number, 10 + number % 7, 12 + number % 5)
-        if number % 3 == 0:
-            found.append(lambda pixels=pixels: pixels)
-        else:
-            image = Image.fromarray(pixels if number % 3 == 1 else pixels[..., 0])
-            path = saved(image, folder / f"{number}.png")
-            found.append(lambda path=path: path)
-    return found
-
-
-@pytest.mark.parametrize("workers", [0, 1, 5])
-@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-def test_the_pack_holds_each_image_as_decoded_alone_in_order(tmp_path: Path, fit: Fit, workers: int) -> None:
-    gets = getters(tmp_path, 70)
-    report = Listening()
-    facts = write_pack(tmp_path / "pack.safetensors", gets, 16, fit, False, workers, report)
-    alone = [decode(get(), 16, fit) for get in gets]
-    pack = open_pack(tmp_path / "pack.safetensors")
-    assert pack.dtype == torch.uint8
-    assert (pack.numpy() == np.stack([one.pixels for one in alone])).all()
-    assert facts.good == [True] * 70
-    assert facts.sizes == [(one.width, one.height) for one in alone]
-    assert facts.rules == {"L": 23}
-    assert report.progressed == [(64, 70), (70, 70)]
-
-
-def test_more_images_than_are_decoded_ahead_stay_in_order(tmp_path: Path) -> None:
-    made = [np.full((8, 8, 3), number % 251, np.uint8) for number in range(600)]
-    gets: list[Callable[[], Path | NDArray[np.generic]]] = [lambda one=one: one for one in made]
-    write_pack(tmp_path / "pack.safetensors", gets, 8, "stretch", False, 4, SilentReport())
-    assert (open_pack(tmp_path / "pack.safetensors").numpy() == np.stack(made)).all()
-
-
-def test_the_pack_is_a_safetensors_file_that_can_be_read_in_slices(tmp_path: Path) -> None:
-    path = tmp_path / "pack.safetensors"
-    write_pack(path, getters(tmp_path, 9), 16, "stretch", False, 1, SilentReport())
-    with safe_open(path, framework="pt") as file:
-        assert list(file.keys()) == ["images"]
-        part = file.get_slice("images")
-        assert part.get_shape() == [9, 16, 16, 3]
-        assert part.get_dtype() == "U8"
-        whole = open_pack(path)
-        assert (part[3:5] == whole[3:5]).all()
-    header = int.from_bytes(path.read_bytes()[:8], "little")
-    assert header % 8 == 0, "the pixels begin at a multiple of 8"
-    assert path.stat().st_size == 8 + header + 9 * 16 * 16 * 3
-
-
-def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
-    gets = getters(tmp_path, 30)
-    for name, workers in (("a", 1), ("b", 4)):
-        write_pack(tmp_path / name, gets, 16, "crop", False, workers, SilentReport())
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_broken_images_are_left_out_of_the_pack_and_counted(tmp_path: Path) -> None:
-    gets = getters(tmp_path, 12)
-    for number in (1, 5):
-        (tmp_path / f"{number}.png").write_text("broken")
-    first = f"2 images cannot be read (first: {tmp_path / '1.png'}: is no readable image file"
-    with pytest.raises(DataError) as refused:
-        write_pack(tmp_path / "pack.safetensors", gets, 16, "stretch", False, 2, SilentReport())
-    assert str(refused.value).startswith(first)
-    assert str(refused.value).endswith("; --skip-broken leaves them out")
-    report = Listening()
-    facts = write_pack(tmp_path / "pack.safetensors", gets, 16, "stretch", True, 2, report)
-    assert facts.good == [number not in (1, 5) for number in range(12)]
-    assert len(facts.sizes) == 10
-    wanted = [decode(get(), 16, "stretch").pixels for get, good in zip(gets, facts.good, strict=True) if good]
-    assert (open_pack(tmp_path / "pack.safetensors").numpy() == np.stack(wanted)).all()
-    assert len(report.warned) == 1
-    assert report.warned[0].startswith(first)
-    assert report.warned[0].endswith("; left out")
-
-
-def test_a_pack_without_a_single_image_is_refused_even_where_broken_ones_may_go(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("broken")
-    with pytest.raises(DataError, match="1 image cannot be read"):
-        write_pack(tmp_path / "p", [lambda: tmp_path / "a.png"], 16, "stretch", True, 1, SilentReport())
-
-
-def test_a_pack_is_shown_without_torch_as_it_is_read_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "pack.safetensors"
-    write_pack(path, getters(tmp_path, 9), 16, "stretch", False, 1, SilentReport())
-    assert np.array_equal(open_pixels(path), open_pack(path).numpy())
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"pack\.safetensors: is no whole image pack"):
-        open_pixels(path)
-
-
-def test_a_pack_that_is_gone_or_cut_short_or_something_else_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "pack.safetensors"
-    with pytest.raises(DataError, match=r"pack\.safetensors: no such file"):
-        open_pack(path)
-    write_pack(path, getters(tmp_path, 9), 16, "stretch", False, 1, SilentReport())
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    with pytest.raises(DataError, match=r"pack\.safetensors: is no whole image pack"):
-        open_pack(path)
-    save_file({"images": torch.zeros(2, 4, 4, 3)}, path)
-    with pytest.raises(DataError, match=r"holds F32 \(2, 4, 4, 3\); wanted: U8 \(N, H, W, 3\)"):
-        open_pack(path)
-    save_file({"other": torch.zeros(2)}, path)
-    with pytest.raises(DataError, match="is no whole image pack"):
-        open_pack(path)
-
-
 # --- for people to look at -------------------------------------------------------------------------------------------
 
 
@@ -371,9 +242,14 @@ def test_a_reduced_photograph_stands_upright(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
     path = saved(Image.fromarray(noise(1, 64, 64)), tmp_path / "a.png")
-    for content in (path.read_bytes()[:200], b"", b"no image"):
+    cut = path.read_bytes()[:200]
+    for content, told in (
+        (cut, "is no readable image file ("),
+        (b"", "is empty"),
+        (b"no image", "is no readable image"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a\.png: is no readable image file \("):
+        with pytest.raises(DataError, match=rf"a\.png: {re.escape(told)}"):
             images.reduced(path, 16)
     with pytest.raises(DataError, match=r"gone\.png: no such file$"):
         images.reduced(tmp_path / "gone.png", 16)

@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from alrctl import files
-from alrctl.images import open_pack
+from alrctl.image_pack import open_pack
 from schemas.queue import QUEUE
 
 Alrctl = Callable[..., Any]

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from alrctl.images import open_pack
+from alrctl.image_pack import open_pack
 
 Alrctl = Callable[..., Any]
 Pixels = NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alrctl.images import open_pack
+from alrctl.image_pack import open_pack
 
 NAMES = ("cat", "dog", "elk", "fox")
 

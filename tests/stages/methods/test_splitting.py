@@ -167,3 +167,33 @@ def test_folds_are_the_seeds_choice() -> None:
     first, again, other = (np.array(k_folds(labels, np.arange(80), 4, seed)) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+# --- of many units ---------------------------------------------------------------------------------------------------
+
+
+def test_many_units_are_folded_whole_and_in_proportion() -> None:
+    generator = np.random.default_rng(0)
+    size = generator.integers(1, 9, 12_000)
+    of_unit = generator.choice(4, 12_000, p=[0.7, 0.2, 0.09, 0.01])
+    unit = np.repeat(generator.permutation(12_000) * 3, size)
+    labels = np.where(generator.random(len(unit)) < 0.9, np.repeat(of_unit, size), generator.integers(0, 4, len(unit)))
+    folds = k_folds(labels, unit, 5, seed=1)
+    assert (np.sum(folds, axis=0) == 1).all()
+    place = np.argmax(folds, axis=0)
+    assert all(len(set(place[unit == number].tolist())) == 1 for number in generator.choice(unit, 200))
+    shares = np.array([np.bincount(labels[fold], minlength=4) for fold in folds]) / np.bincount(labels)
+    assert np.abs(shares - 0.2).max() < 0.02
+    held = hold_out(labels, unit, 0.1, seed=1)
+    assert np.abs(np.bincount(labels[held]) / np.bincount(labels) - 0.1).max() < 0.02
+
+
+def test_of_many_units_the_seed_decides_and_a_class_of_few_is_spread() -> None:
+    labels = np.zeros(11_000, dtype=np.int64)
+    labels[:5] = 1
+    unit = np.arange(11_000)
+    first, again, other = (k_folds(labels, unit, 5, seed) for seed in (1, 1, 2))
+    assert all((one == two).all() for one, two in zip(first, again, strict=True))
+    assert any((one != two).any() for one, two in zip(first, other, strict=True))
+    assert [int(labels[fold].sum()) for fold in first] == [1] * 5
+    assert [int(fold.sum()) for fold in first] == [2200] * 5
