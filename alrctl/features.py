@@ -7,17 +7,20 @@ time. It lies in the user's cache folder, or where the environment variable ALRC
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from alrctl import checkpoints, files, manifest
+from alrctl import checkpoints, files, manifest, tensor_file
 from alrctl.dataset import DataSet, read_images
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import AlrctlError
@@ -28,8 +31,11 @@ from stages.training.backbones import build_backbone
 from stages.training.device import Device, Precision
 from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
 from stages.training.network import load_weights
-from stages.training.predict import extract
+from stages.training.predict import extract, extracted
 from stages.training.team import Team
+
+_HELD = 1 << 30
+"""Bytes of features past which they are written as they are computed, and read from disk by rows."""
 
 
 def network_inputs(
@@ -68,6 +74,8 @@ def features(
         return found
     module = build_backbone(spec.backbone, 0, image_size=spec.image_size, channels=spec.channels)
     load_weights(module, backbone, "the frozen backbone")
+    if team.alone and (stored := _stored(path, module, images, spec, where, precision, report)) is not None:
+        return stored
     computed = extract(module, images, spec, where, precision, report)
     if not team.is_first:
         return computed
@@ -77,6 +85,37 @@ def features(
     except (AlrctlError, SafetensorError) as error:
         report.warn(f"the features could not be cached and will be computed again next time ({error})")
     return computed
+
+
+def _stored(
+    path: Path,
+    module: nn.Module,
+    images: Tensor,
+    spec: NetworkSpec,
+    device: torch.device,
+    precision: Precision,
+    report: Report,
+) -> Tensor | None:
+    """Compute the features into the cache, and return them mapped; None where there they find no room.
+
+    None too where they are few: then they are held, and a cache that cannot be written costs a warning alone.
+    """
+    shape = (len(images), spec.feature_width)
+    bytes_of_all = math.prod(shape) * 4
+    if bytes_of_all <= _HELD or not _has_room(path.parent, bytes_of_all):
+        return None
+    with files.writing(path) as beside, beside.open("wb") as stream:
+        stream.write(tensor_file.head("features", "F32", shape, tensor_file.room("features", "F32", shape)))
+        for part in extracted(module, images, torch.arange(len(images)), spec, device, precision, report):
+            stream.write(part.contiguous().numpy().data)
+    return _cached(path, len(images), spec.feature_width)
+
+
+def _has_room(folder: Path, wanted: int) -> bool:
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(folder).free > wanted
+    return False
 
 
 def _folder() -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from alrctl import tensor_file
 from alrctl.images import Pixels
 from schemas.errors import DataError, shown
 
@@ -24,17 +25,12 @@ _TENSOR = "images"
 
 def place_of_pixels(count: int, size: int) -> int:
     """Return how many bytes the header takes in all where up to `count` images are packed, a multiple of 8."""
-    return 8 + (len(_header_text(count, size)) + 7) // 8 * 8
+    return tensor_file.room(_TENSOR, "U8", (count, size, size, 3))
 
 
 def header(count: int, size: int, room: int) -> bytes:
     """Return the header for `count` images of (size, size, 3), padded with spaces to `room` bytes in all."""
-    return struct.pack("<Q", room - 8) + _header_text(count, size).ljust(room - 8)
-
-
-def _header_text(count: int, size: int) -> bytes:
-    shape = [count, size, size, 3]
-    return json.dumps({_TENSOR: {"dtype": "U8", "shape": shape, "data_offsets": [0, count * size * size * 3]}}).encode()
+    return tensor_file.head(_TENSOR, "U8", (count, size, size, 3), room)
 
 
 def open_pixels(path: Path) -> Pixels:

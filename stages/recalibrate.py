@@ -32,7 +32,7 @@ from stages.report import Array, Report, Store
 from stages.training import device as devices
 from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss, class_aware
 from stages.training.fit import Examples, Fitted, Rule, fit
-from stages.training.inputs import FeatureInputs, Inputs
+from stages.training.inputs import FeatureInputs, FeatureRows, Inputs
 from stages.training.judgement_table import clean_table
 from stages.training.last_layer import LastLayer
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
@@ -236,7 +236,7 @@ def _judged_anew(picker: Picker, sample_ids: Sequence[str]) -> pl.DataFrame | No
 def _aware(config: RecalibrateConfig, inputs: RecalibrateInputs, device: torch.device) -> tuple[ClassAware, TruthLoss]:
     """Return the rule that learns what stands behind the labels, an expert's as told."""
     if isinstance(inputs.inputs, FeatureInputs):
-        features = inputs.inputs.features[inputs.rows]
+        features: Tensor | FeatureRows = FeatureRows(inputs.inputs.features, inputs.rows)
     else:
         features = predict([inputs.network.to(device)], inputs.inputs, inputs.rows, device, config.precision).embeddings
     label = inputs.labels.numpy()
@@ -252,7 +252,8 @@ def _beginning(config: RecalibrateConfig, inputs: RecalibrateInputs) -> nn.Modul
     """Return the network as training begins; from scratch, as network 1 of phase 1 begins with the same seed."""
     if config.from_ == "checkpoint":
         return inputs.network
-    features = inputs.inputs.features[inputs.rows] if isinstance(inputs.inputs, FeatureInputs) else None
+    seen = inputs.inputs
+    features = FeatureRows(seen.features, inputs.rows) if isinstance(seen, FeatureInputs) else None
     return start(inputs.spec, len(inputs.classes), config.seed, 1, features, inputs.backbone_weights)
 
 

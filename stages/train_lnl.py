@@ -24,7 +24,7 @@ from stages.report import Array, Report, Store, in_memory
 from stages.training import device as devices
 from stages.training.class_aware import ClassAware
 from stages.training.fit import Examples, Fitted, fit
-from stages.training.inputs import FeatureInputs, ImageInputs, Inputs
+from stages.training.inputs import FeatureInputs, FeatureRows, ImageInputs, Inputs
 from stages.training.judgement_table import clean_table
 from stages.training.noise_watch import LabelEvidence
 from stages.training.picking import Picker
@@ -184,7 +184,7 @@ def run(config: TrainLnlConfig, inputs: TrainLnlInputs, report: Report, store: S
 
 
 def _network(inputs: TrainLnlInputs, seed: int, number: int) -> nn.Module:
-    features = None if inputs.features is None else inputs.features[inputs.rows]
+    features = None if inputs.features is None else FeatureRows(inputs.features, inputs.rows)
     return start(inputs.spec, len(inputs.classes), seed, number, features, inputs.backbone_weights)
 
 

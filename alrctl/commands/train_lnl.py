@@ -30,6 +30,7 @@ from stages import train_lnl as stage
 from stages.methods.samples import group_numbers
 from stages.methods.transition_model import UNKNOWN
 from stages.training.backbones import IMAGENET_MEAN, IMAGENET_STD, feature_width
+from stages.training.inputs import FeatureRows
 from stages.training.noise_watch import LabelEvidence
 from stages.training.recipe import JUDGING
 
@@ -141,7 +142,7 @@ def _inputs(
         sample_ids=dataset.samples["sample_id"][train.numpy()].to_list(),
         rows=train,
         labels=index[train],
-        known=_known(table, labels.ledger, dataset, None if found is None else found[train]),
+        known=_known(table, labels.ledger, dataset, None if found is None else FeatureRows(found, train)),
         val_rows=val,
         val_labels=index[val],
         classes=dataset.classes.names,
@@ -152,7 +153,7 @@ def _inputs(
     )
 
 
-def _known(table: pl.DataFrame, ledger: Path | None, dataset: DataSet, found: torch.Tensor | None) -> LabelEvidence:
+def _known(table: pl.DataFrame, ledger: Path | None, dataset: DataSet, found: FeatureRows | None) -> LabelEvidence:
     """Return what is known of the train split's labels; of one that an expert gave, what stood before by the ledger."""
     rows = dataset.rows("train")
     first = first_labels.read(table, ledger, dataset)[rows]

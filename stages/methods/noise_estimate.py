@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from stages.methods.transition_model import UNKNOWN, Evidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Features = NDArray[np.floating[Any]]
 
 MOST = 20_000
 """Samples that the matrix is estimated from, at most: drawn at random where there are more."""
@@ -39,6 +38,18 @@ _WIDTHS = (1.0, 2.0, 4.0)
 """Of the kernels of the views, against the median distance of samples."""
 _DRAWS = 200
 _BLOCK = 50_000
+
+
+class Features(Protocol):
+    """Features of samples, (N, D): an array, a tensor, or what reads their rows from disk."""
+
+    def __len__(self) -> int:
+        """Return N."""
+        ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return some rows, which numpy can take."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,11 +122,11 @@ def estimate_noise(features: Features, given: Ints, true: Ints, group: Ints, cla
     now = np.where(true == UNKNOWN, given, true)
     if len(np.unique(now)) < 2 or len(np.unique(group)) < 2 or np.bincount(now).max() < 2:
         raise NothingToDoError("label noise can be estimated from two groups and two classes, one of two samples")
-    if not np.ptp(features, axis=0).any():
+    chosen = _chosen(true, seed)
+    known = np.asarray(features[chosen], dtype=np.float64)
+    if not np.ptp(known, axis=0).any():
         raise NothingToDoError("label noise cannot be estimated: the samples' features do not differ")
     present, position = _present(given, true, classes)
-    chosen = _chosen(true, seed)
-    known = features[chosen].astype(np.float64)
     spaces = _spaces(known, seed)
     views = tuple(
         View(space.map(known), _folds(now[chosen], group[chosen], _of_view(seed, number)))
@@ -190,7 +201,7 @@ def _everywhere(
     logits = np.zeros((len(features), of_chosen.shape[1]))
     for start in range(0, len(features), _BLOCK):
         block = slice(start, start + _BLOCK)
-        known = features[block].astype(np.float64)
+        known = np.asarray(features[block], dtype=np.float64)
         for space, of_view in zip(spaces, heads, strict=True):
             mapped = space.map(known)
             logits[block] += np.mean([head.logits(mapped) for head in of_view], axis=0) / len(spaces)

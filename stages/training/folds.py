@@ -16,6 +16,7 @@ from stages.methods.splitting import k_folds
 from stages.methods.transition_model import UNKNOWN
 from stages.report import Report, Store
 from stages.training.fit import Examples, fit
+from stages.training.inputs import FeatureRows
 from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Opinions
 from stages.training.plan import FitPlan
@@ -88,7 +89,7 @@ def _taught(teaching: Teaching, places: Tensor, device: torch.device, report: Re
     """Return networks that have learnt from the examples at `places`."""
     options, everything = teaching.options, teaching.examples
     examples = replace(everything, rows=everything.rows[places], labels=everything.labels[places])
-    features = None if teaching.features is None else teaching.features[examples.rows]
+    features = None if teaching.features is None else FeatureRows(teaching.features, examples.rows)
     networks = [
         start(teaching.spec, everything.classes, options.seed, number, features, teaching.backbone_weights)
         for number in range(1, options.networks + 1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
@@ -14,6 +17,8 @@ from stages.training.augmentation import Augmentation, augment
 Train = Literal["all", "head"]
 
 _ALL = slice(None)
+_AT_ONCE = 50_000
+"""Samples whose features are held at a time."""
 
 
 class Inputs(Protocol):
@@ -47,6 +52,38 @@ class ImageInputs:
         if self._grey:
             images = vision.rgb_to_grayscale(images)
         return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Features of some samples, read when they are asked for: all together may be larger than memory.
+
+    Attributes:
+        whole: (M, D), memory-mapped where they are many.
+        rows: (N,) of it.
+    """
+
+    whole: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.rows)
+
+    def __getitem__(self, places: slice | NDArray[np.int64] | Tensor) -> Tensor:
+        """Return the features at some places among the N."""
+        return self.whole[self.rows[places]]
+
+
+def moments(features: Tensor | FeatureRows) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each of D columns, (D,) both; of many samples, block by block."""
+    if len(features) <= _AT_ONCE:
+        held = features[:]
+        return held.mean(dim=0), held.std(dim=0, correction=0)
+    blocks = [slice(start, start + _AT_ONCE) for start in range(0, len(features), _AT_ONCE)]
+    mean = torch.stack([features[block].double().sum(dim=0) for block in blocks]).sum(dim=0) / len(features)
+    squares = torch.stack([(features[block] - mean).square().sum(dim=0) for block in blocks]).sum(dim=0)
+    return mean.float(), (squares / len(features)).sqrt().float()
 
 
 class FeatureInputs:

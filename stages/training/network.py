@@ -12,6 +12,7 @@ from schemas.errors import DataError, listing
 from stages.training.backbones import IMAGENET_MEAN as IMAGENET_MEAN
 from stages.training.backbones import IMAGENET_STD as IMAGENET_STD
 from stages.training.backbones import build_backbone as build_backbone
+from stages.training.inputs import FeatureRows, moments
 from stages.training.narrow_convolutions import keep_narrow_convolutions_exact
 from stages.training.randomness import island
 
@@ -67,12 +68,13 @@ def build_network(spec: NetworkSpec, classes: int, seed: int, *purpose: str | in
     return Network(backbone, head).to(memory_format=torch.channels_last)
 
 
-def fit_standardisation(network: nn.Module, features: Tensor) -> None:
+def fit_standardisation(network: nn.Module, features: Tensor | FeatureRows) -> None:
     """Let a head standardise by the mean and deviation of these features, (N, D)."""
     head = network.head if isinstance(network, Network) else network
     assert isinstance(head, Head)
-    head.shift.copy_(features.mean(dim=0))
-    head.scale.copy_(1 / features.std(dim=0, correction=0).clamp_min(1e-6))
+    mean, deviation = moments(features)
+    head.shift.copy_(mean)
+    head.scale.copy_(1 / deviation.clamp_min(1e-6))
 
 
 def check_weights(spec: NetworkSpec, classes: int, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from schemas.errors import NothingToDoError
 from stages.methods.noise_estimate import NoiseEstimate, Rate, estimate_noise
 from stages.methods.transition_model import UNKNOWN
+from stages.training.inputs import FeatureRows
 from stages.training.team import Team
 
 
@@ -31,7 +32,7 @@ class LabelEvidence:
     given: NDArray[np.int64]
     true: NDArray[np.int64]
     group: NDArray[np.int64]
-    features: Tensor | None
+    features: Tensor | FeatureRows | None
 
     @property
     def now(self) -> NDArray[np.int64]:
@@ -89,10 +90,10 @@ class NoiseWatch:
         known = self.known
         features = known.features if known.features is not None else self._features
         assert features is not None
-        if features.dtype == torch.bfloat16:  # of which numpy knows nothing
+        if isinstance(features, Tensor) and features.dtype == torch.bfloat16:  # of which numpy knows nothing
             features = features.float()
         try:
-            found = estimate_noise(features.numpy(), known.given, known.true, known.group, self._classes, self._seed)
+            found = estimate_noise(features, known.given, known.true, known.group, self._classes, self._seed)
         except NothingToDoError:
             return {}, None
         return summary(found), torch.from_numpy(found.truth).float()

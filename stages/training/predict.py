@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,15 +73,28 @@ def extract(
     report: Report,
     batch: int = 64,
 ) -> Tensor:
-    """Return the backbone's pooled features of all images, (N, D) float32."""
+    """Return the backbone's pooled features of all images, (N, D) float32; of several processes all see all."""
+    team = Team.current().for_rows(len(images))
+    own = torch.arange(len(images))[team.share(len(images))]
+    parts = list(extracted(backbone, images, own, spec, device, precision, report, batch))
+    return team.gather(torch.cat(parts), len(images))
+
+
+def extracted(
+    backbone: nn.Module,
+    images: Tensor,
+    own: Tensor,
+    spec: NetworkSpec,
+    device: torch.device,
+    precision: Precision,
+    report: Report,
+    batch: int = 64,
+) -> Iterator[Tensor]:
+    """Give the backbone's pooled features of the images of some rows, (B, D) float32 for each batch of them."""
     inputs = ImageInputs(images, spec, device, "none")
     backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    team = Team.current().for_rows(len(images))
-    parts = []
-    own = torch.arange(len(images))[team.share(len(images))]
     with torch.inference_mode(), autocast(device, precision):
         for start in range(0, len(own), batch):
             rows = own[start : start + batch]
-            parts.append(backbone(inputs.batch(rows, None)).float().cpu())
+            yield backbone(inputs.batch(rows, None)).float().cpu()
             report.progress(start + len(rows), len(own), "features of the frozen backbone", "images")
-    return team.gather(torch.cat(parts), len(images))

@@ -16,6 +16,7 @@ from schemas.checkpoint import NetworkSpec
 from stages.methods import losses
 from stages.training.class_aware import ClassAwareOptions, class_aware
 from stages.training.fit import Rule
+from stages.training.inputs import FeatureRows
 from stages.training.network import Network, build_network, fit_standardisation, load_weights
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless
@@ -111,7 +112,7 @@ def start(
     classes: int,
     seed: int,
     number: int,
-    features: Tensor | None,
+    features: Tensor | FeatureRows | None,
     backbone_weights: Mapping[str, Tensor],
 ) -> nn.Module:
     """Return network `number` as training begins.

@@ -171,3 +171,31 @@ def test_a_frozen_backbone_takes_features_and_another_takes_images(bench: Bench)
     assert isinstance(trained, ImageInputs)
     assert trained.augmentation == "flip"
     assert bench.computed == 1
+
+
+# --- of many images --------------------------------------------------------------------------------------------------
+
+
+def test_many_features_are_written_as_they_are_computed_and_are_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = bench.features().clone()
+    bench.cached()[0].unlink()
+    monkeypatch.setattr(features, "_HELD", 0)
+    assert torch.equal(bench.features(), held)
+    assert bench.computed == 1, "the second time it was not held as a whole"
+    assert load_file(bench.cached()[0])["features"].equal(held)
+
+
+def test_many_features_without_room_in_the_cache_are_held(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_HELD", 0)
+    monkeypatch.setattr(features, "_has_room", lambda folder, wanted: False)
+    bench.features()
+    assert bench.computed == 1
+
+
+def test_room_is_what_the_disk_has(tmp_path: Path) -> None:
+    assert features._has_room(tmp_path / "cache", 1)
+    assert not features._has_room(tmp_path / "cache", 1 << 60)
+    (tmp_path / "file").write_text("")
+    assert not features._has_room(tmp_path / "file" / "cache", 1)
