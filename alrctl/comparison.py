@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from alrctl import files
+from alrctl import files, table_files
 from alrctl.arms import Arms, Evaluation, Place, sort
 from alrctl.dataset import CLASSES, classes_of
 from alrctl.matrices import read_matrix
@@ -114,7 +114,7 @@ def epoch_by(summary: Mapping[str, Any]) -> str:
 
 def _read(one: Evaluation) -> _Read:
     path = one.artifact.path
-    table = files.read_table(path / PREDICTIONS.file_name, PREDICTIONS)
+    table = table_files.read_table(path / PREDICTIONS.file_name, PREDICTIONS)
     return _Read(path, table.sort("sample_id"), files.read_json(path / METRICS))
 
 
@@ -167,7 +167,7 @@ def _groups(table: pl.DataFrame, evaluations: Iterable[Evaluation]) -> Ints | No
         directory = one.artifact.input_directory("samples")
         if directory is None or not (directory / SAMPLES.file_name).is_file():
             continue
-        samples = files.read_columns(directory / SAMPLES.file_name, SAMPLES, ["sample_id", "group_id"])
+        samples = table_files.read_columns(directory / SAMPLES.file_name, SAMPLES, ["sample_id", "group_id"])
         joined = table.select("sample_id").join(samples, on="sample_id", how="left", maintain_order="left")
         if joined["group_id"].is_not_null().any():
             return group_numbers(joined)
@@ -177,7 +177,7 @@ def _groups(table: pl.DataFrame, evaluations: Iterable[Evaluation]) -> Ints | No
 def _yardstick(one: Evaluation, classes: Classes) -> Yardstick:
     """Return what else the first evaluation was judged by, so that all its metrics can be compared."""
     path, options = one.artifact.path, one.artifact.manifest.options
-    per_class = files.read_table(path / PER_CLASS.file_name, PER_CLASS)
+    per_class = table_files.read_table(path / PER_CLASS.file_name, PER_CLASS)
     groups = per_class["class_group"]
     costs = one.artifact.manifest.inputs.get("costs")
     file = None if costs is None else (path / costs.path)
@@ -203,7 +203,7 @@ def _spent(config: CompareConfig, one: Evaluation) -> float:
         if relabelled and config.x != "labels":
             raise DataError(f"{one.artifact.path}: {relabelled:,} labels came without a ledger; --x labels counts them")
         return float(relabelled)
-    ledger = answers(files.read_table(path, LEDGER))
+    ledger = answers(table_files.read_table(path, LEDGER))
     if config.x == "labels":
         return float(ledger["charged"].sum())
     budget = Budget(math.inf, config.x, config.rate_per_hour)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from alrctl import files, ledgers
+from alrctl import files, ledgers, table_files
 from alrctl.job import Job
 from schemas.classes import Classes
 from schemas.contract import Contract
@@ -92,7 +92,7 @@ def read_data(samples: Path, classes: Path) -> DataSet:
     Raises:
         DataError: not readable, or against the contract.
     """
-    return DataSet(files.read_table(samples, SAMPLES), read_classes(classes), samples)
+    return DataSet(table_files.read_table(samples, SAMPLES), read_classes(classes), samples)
 
 
 def read_images(path: Path, data: DataSet) -> Tensor:
@@ -138,10 +138,10 @@ def read_labels(path: Path, data: DataSet, contract: Contract = LABELS, column: 
         DataError: a label is no class.
         MismatchError: other samples than the data set's, or not the labels that the ledger beside them leads to.
     """
-    table = files.read_table(path, contract)
+    table = table_files.read_table(path, contract)
     ledger = ledgers.beside(path) if contract is LABELS else None
     if ledger is not None:
-        check(table, files.read_table(ledger, LEDGER), str(ledger))
+        check(table, table_files.read_table(ledger, LEDGER), str(ledger))
     first = 2 if path.suffix.lower() != ".parquet" else 1
     aligned = data.aligned(table, path)
     names = data.classes.names

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from alrctl import files, workers
 from alrctl.image_pack import PACK, header, place_of_pixels
 from alrctl.images import NoRoomError, decode
-from alrctl.sources.collection import Collection
 from schemas.errors import DataError, listing, plural
-from stages.ingest import Fit, IngestConfig
-from stages.report import Report
+
+if TYPE_CHECKING:  # processes that decode wait for nothing else
+    from alrctl.sources.collection import Collection
+    from stages.ingest import Fit, IngestConfig
+    from stages.report import Report
 
 Given = Path | NDArray[np.generic]
 Stamp = tuple[int, int]

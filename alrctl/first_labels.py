@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl import files, manifest
+from alrctl import manifest, table_files
 from alrctl.dataset import DataSet
 from alrctl.job import Job
 from schemas.errors import DataError, plural
@@ -48,7 +48,7 @@ def read(now: pl.DataFrame, ledger: Path | None, data: DataSet) -> pl.DataFrame:
     """
     if ledger is None:
         return now
-    first = before_all(now.select("sample_id", "label", "relabelled"), files.read_table(ledger, LEDGER))
+    first = before_all(now.select("sample_id", "label", "relabelled"), table_files.read_table(ledger, LEDGER))
     return first.with_columns(
         index=pl.Series(data.classes.indices(first["label"].to_list(), str(ledger)), dtype=pl.Int64)
     )

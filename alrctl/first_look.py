@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from alrctl import files, sources
+from alrctl import sources, table_files
 from alrctl.dataset import read_data
 from alrctl.images import KINDS
 from alrctl.sources.collection import Collection
@@ -70,7 +70,7 @@ def look(source: Path, config: IngestConfig) -> FirstLook:
 
 def _at_ingested(source: Path) -> FirstLook:
     data = read_data(source / SAMPLES.file_name, source / "classes.yaml")
-    labels = files.read_columns(source / LABELS.file_name, LABELS, ["sample_id", "label"])
+    labels = table_files.read_columns(source / LABELS.file_name, LABELS, ["sample_id", "label"])
     records = data.samples.join(labels, on="sample_id", how="left", maintain_order="left")
     sides = records.select(side=pl.min_horizontal("width", "height"))["side"].to_list()
     return _told("ingested", data.classes.names, records, median_low(sides), IngestConfig.model_validate({}), ())

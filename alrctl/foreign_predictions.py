@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from alrctl import files
+from alrctl import csv_files, table_files
 from alrctl.dataset import DataSet
 from schemas.classes import unknown_class_message
 from schemas.errors import DataError, MismatchError, listing, plural
@@ -67,8 +67,8 @@ def _said(table: pl.DataFrame, path: Path, names: tuple[str, ...]) -> Ints:
 
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix.lower() == ".parquet":
-        return files.read_parquet(path)
-    return files.read_csv(path)
+        return table_files.read_parquet(path)
+    return csv_files.read_csv(path)
 
 
 def _first_row(path: Path) -> int:

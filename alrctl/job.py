@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import BaseModel
 from rich.markup import escape
 
-from alrctl import __version__, artifacts, files, manifest, processes, tracking
+from alrctl import __version__, artifacts, csv_files, files, manifest, processes, table_files, tracking
 from alrctl.console import LiveReport, Voice
 from alrctl.naming import option_names
 from alrctl.workplace import Workplace, check_edits, check_free, recover
@@ -88,16 +88,16 @@ class Target:
 
     def table(self, frame: pl.DataFrame, contract: Contract) -> None:
         """Write a table under its usual name."""
-        files.write_table(frame, self.path(contract.file_name), contract)
+        table_files.write_table(frame, self.path(contract.file_name), contract)
         self._rows[contract.file_name] = frame.height
 
     def tables(self, frames: Iterable[pl.DataFrame], contract: Contract) -> None:
         """Write tables as one, under its usual name, without holding more than one of them."""
-        self._rows[contract.file_name] = files.write_tables(frames, self.path(contract.file_name), contract)
+        self._rows[contract.file_name] = table_files.write_tables(frames, self.path(contract.file_name), contract)
 
     def csv(self, frame: pl.DataFrame, name: str) -> None:
         """Write a CSV for people."""
-        files.write_csv(frame, self.path(name))
+        csv_files.write_csv(frame, self.path(name))
         self._rows[name] = frame.height
 
     def records(self) -> dict[str, manifest.OutputRecord]:

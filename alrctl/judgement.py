@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.artifacts import find_optional, recorded_input
 from alrctl.dataset import DataSet, check_known
 from alrctl.job import Job
@@ -32,7 +32,7 @@ def read_clean(path: Path | None, data: DataSet, rows: NDArray[np.int64]) -> NDA
     """
     if path is None:
         return np.full(len(rows), -1, dtype=np.int8)
-    table = files.read_table(path, CLEAN)
+    table = table_files.read_table(path, CLEAN)
     check_known(table["sample_id"], data.samples["sample_id"], path)
     joined = data.samples.select("sample_id")[rows].join(table, on="sample_id", how="left", maintain_order="left")
     return joined["judged_clean"].cast(pl.Int8).fill_null(-1).to_numpy()
@@ -48,7 +48,7 @@ def read_true_posterior(path: Path | None, data: DataSet, rows: NDArray[np.int64
     """
     if path is None:
         return None
-    table = files.read_table(path, CLEAN)
+    table = table_files.read_table(path, CLEAN)
     if not table["true_posterior"].is_not_null().any():
         return None
     lengths = table["true_posterior"].list.len().drop_nulls()

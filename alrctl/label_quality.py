@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from alrctl import artifacts, files, first_labels, manifest, queue_files, signals
+from alrctl import artifacts, first_labels, manifest, queue_files, signals, table_files
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean
@@ -152,7 +152,7 @@ def read_audits(paths: LabelPaths, data: DataSet) -> list[Audit]:
     )
     audits = []
     for number, queued in enumerate(reversed(paths.queues), 1):
-        drawn = files.read_table(queued.path, QUEUE).filter(pl.col("strategy").is_in(["random", "audit"]))
+        drawn = table_files.read_table(queued.path, QUEUE).filter(pl.col("strategy").is_in(["random", "audit"]))
         asked = drawn.select("sample_id").join(labels, on="sample_id", how="inner")
         looked_at = asked.filter("relabelled")
         if looked_at.height and (asked["split"] == "train").all():
@@ -166,7 +166,7 @@ def _strata(queued: Queued, looked_at: pl.DataFrame, data: DataSet) -> tuple[Str
     if queued.strata is None:
         assert queued.pool is not None
         return (Stratum(queued.pool, len(wrong), int(wrong.sum())),)
-    strata = files.read_table(queued.strata, STRATA)
+    strata = table_files.read_table(queued.strata, STRATA)
     return tuple(parts_of(looked_at["first"].to_numpy(), wrong, strata, data.classes.names))
 
 

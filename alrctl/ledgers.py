@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.artifacts import find_optional
 from schemas.errors import DataError, MismatchError, listing
 from schemas.labels import LABELS
@@ -20,7 +20,9 @@ def load(labels: Path, ledger: Path | None) -> tuple[pl.DataFrame, pl.DataFrame]
     Raises:
         DataError: not readable, or against their contracts.
     """
-    return files.read_table(labels, LABELS), LEDGER.empty() if ledger is None else files.read_table(ledger, LEDGER)
+    return table_files.read_table(labels, LABELS), LEDGER.empty() if ledger is None else table_files.read_table(
+        ledger, LEDGER
+    )
 
 
 def read(labels: Path, ledger: Path | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -55,7 +57,7 @@ def latest(place: Path) -> Path:
     found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts)]
     if not found:
         raise DataError(f"{place}: holds no {LEDGER.file_name}; it stands beside the labels that `relabel` wrote")
-    hashes = {path: files.read_columns(path, LEDGER, ["hash"])["hash"] for path in found}
+    hashes = {path: table_files.read_columns(path, LEDGER, ["hash"])["hash"] for path in found}
     longest = max(found, key=lambda path: len(hashes[path]))
     held = set(hashes[longest])
     others = [path for path in found if len(hashes[path]) and hashes[path][-1] not in held]

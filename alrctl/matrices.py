@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import csv_files
 from schemas.classes import Classes
 from schemas.errors import DataError, plural
 
@@ -30,7 +30,7 @@ def read_matrix(path: Path, classes: Classes) -> NDArray[np.float64]:
     Raises:
         DataError: other classes, or a cell that is no finite number.
     """
-    matrix = _square(path, _named(files.read_csv(path)), classes)
+    matrix = _square(path, _named(csv_files.read_csv(path)), classes)
     if not np.isfinite(matrix).all():
         raise DataError(f"{path}: holds a cell that is empty or no finite number")
     return matrix
@@ -58,7 +58,7 @@ def read_transition(path: Path, classes: Classes) -> Transition:
     Raises:
         DataError: other classes, a cell that is no share or count, or rows that do not sum to 1.
     """
-    table = files.read_csv(path)
+    table = csv_files.read_csv(path)
     named = _without_rates(table, classes) or _named(table)
     matrix = _square(path, named, classes)
     empty = np.asarray(np.isnan(matrix).all(axis=1))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import csv_files, table_files
 from alrctl.dataset import DataSet
 from schemas.errors import MismatchError, UsageError, listing, nearest
 
@@ -41,8 +41,8 @@ def read_metadata(
 
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix.lower() == ".parquet":
-        return files.read_parquet(path)
-    return files.read_csv(path)
+        return table_files.read_parquet(path)
+    return csv_files.read_csv(path)
 
 
 def _matched(found: pl.DataFrame, samples: pl.DataFrame, path: Path) -> pl.DataFrame:

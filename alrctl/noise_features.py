@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import files, table_files
 from alrctl.dataset import DataSet, read_images
 from alrctl.job import Job
 from schemas.errors import DataError, listing, plural
@@ -57,7 +57,7 @@ def _of_embeddings(path: Path, scores: Path, dataset: DataSet, rows: NDArray[np.
 
     from alrctl.embeddings import read_embeddings
 
-    ids = files.read_columns(scores, SCORES, ["sample_id"])
+    ids = table_files.read_columns(scores, SCORES, ["sample_id"])
     tensor = read_embeddings(path, ids.height)
     values = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     aligned = dataset.aligned(ids.with_row_index("row"), scores, rows)
@@ -77,7 +77,7 @@ def _of_table(path: Path, dataset: DataSet, rows: NDArray[np.int64]) -> Features
     if "sample_id" not in schema or len(lists) != 1:
         wanted = "a column 'sample_id' and one column of lists of numbers are needed"
         raise DataError(f"{path}: {wanted} (found: {listing(schema)})")
-    table = files.read_parquet(path, ["sample_id", lists[0]])
+    table = table_files.read_parquet(path, ["sample_id", lists[0]])
     with files.explained_read(path, "parquet"):
         table = table.select(pl.col("sample_id").cast(pl.String), features=pl.col(lists[0]).cast(pl.List(pl.Float32)))
     if table["sample_id"].n_unique() < table.height:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.answers.found import Found, table
 from alrctl.matrices import read_matrix
 from schemas.classes import Classes
@@ -48,8 +48,8 @@ def ask(config: RelabelConfig, truth: Path, confusion: Path | None, queue: pl.Da
 def _truth(path: Path) -> pl.DataFrame:
     """Return sample_id and label, from a truth table or from the labels a data set came with."""
     if path.name == TRUTH.file_name:
-        return files.read_table(path, TRUTH).select("sample_id", label="true_label")
-    return files.read_table(path, LABELS).select("sample_id", "label")
+        return table_files.read_table(path, TRUTH).select("sample_id", label="true_label")
+    return table_files.read_table(path, LABELS).select("sample_id", "label")
 
 
 def _skills(config: RelabelConfig, confusion: Path | None, classes: Classes) -> list[NDArray[np.float64]]:

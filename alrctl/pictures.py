@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from alrctl import artifacts, files, manifest
+from alrctl import artifacts, manifest, table_files
 from alrctl.annotators import Picture
 from alrctl.image_pack import PACK, open_pixels
 from alrctl.job import Job
@@ -36,7 +36,7 @@ class Pictures:
         """Return the picture of each sample; one that the data set does not know has its id for a name."""
         if self.samples is None:
             return [Picture(name) for name in sample_ids]
-        known = files.read_table(self.samples, SAMPLES).with_row_index("row")
+        known = table_files.read_table(self.samples, SAMPLES).with_row_index("row")
         wanted = pl.DataFrame({"sample_id": sample_ids}, schema={"sample_id": pl.String})
         found = wanted.join(known, on="sample_id", how="left", maintain_order="left")
         packed = None if self.pack is None else open_pixels(self.pack)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl import files
+from alrctl import table_files
 from schemas.classes import Classes
 from schemas.errors import DataError, MismatchError, plural
 from schemas.posteriors import sums_to_one
@@ -28,7 +28,7 @@ def read_scores(path: Path, names: Sequence[str], classes: Classes | None, class
             distributions.
         MismatchError: posteriors are of another number of classes.
     """
-    table = files.read_columns(path, SCORES, names)
+    table = table_files.read_columns(path, SCORES, names)
     _check_unique(table, path)
     if classes is not None and not set(table["given_label"].unique()) <= set(classes.names):
         classes.indices(table["given_label"].to_list(), str(path), "given_label")  # says which is none, and where

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.artifacts import find_optional, recorded_input
 from alrctl.dataset import DataSet, check_known
 from alrctl.job import Job
@@ -51,4 +51,4 @@ def dynamics(path: Path, data: DataSet, rows: NDArray[np.int64]) -> pl.DataFrame
 
 
 def _first_network(path: Path) -> pl.LazyFrame:
-    return files.scan_table(path, SIGNALS).filter(pl.col("network") == 1)
+    return table_files.scan_table(path, SIGNALS).filter(pl.col("network") == 1)

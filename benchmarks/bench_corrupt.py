@@ -21,7 +21,7 @@ import polars as pl
 from safetensors.numpy import save_file
 from timing import command
 
-from alrctl import files
+from alrctl import files, table_files
 from schemas.labels import LABELS
 from schemas.samples import SAMPLES
 
@@ -41,9 +41,9 @@ def write(folder: Path, samples: int) -> None:
     ids = pl.select(pl.format("images/sample-{}.jpg", pl.int_range(samples)).alias("sample_id"))
     columns = {"group_id": pl.lit(None, pl.String), "width": pl.lit(SIDE), "height": pl.lit(SIDE)}
     table = ids.with_columns(split=pl.lit("train"), source="sample_id", **columns)
-    files.write_table(table, folder / SAMPLES.file_name, SAMPLES)
+    table_files.write_table(table, folder / SAMPLES.file_name, SAMPLES)
     label = pl.Series(CLASSES).gather(generator.choice(len(CLASSES), samples, p=SHARES))
-    files.write_table(ids.with_columns(label=label, relabelled=pl.lit(False)), folder / LABELS.file_name, LABELS)
+    table_files.write_table(ids.with_columns(label=label, relabelled=pl.lit(False)), folder / LABELS.file_name, LABELS)
     files.write_yaml({"names": list(CLASSES), "ordered": False}, folder / "classes.yaml")
     pixels = generator.integers(0, 256, (samples, SIDE, SIDE, 3), dtype=np.uint8)
     save_file({"images": pixels}, folder / "images.safetensors")

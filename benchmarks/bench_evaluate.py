@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from timing import command
 
-from alrctl import files
+from alrctl import files, table_files
 from schemas.labels import LABELS
 from schemas.samples import SAMPLES
 
@@ -38,9 +38,9 @@ def write(folder: Path, rows: int, groups: int) -> None:
     samples = sample.with_columns(
         split=pl.lit("test"), group_id=group.to_series(), source="sample_id", width=pl.lit(600), height=pl.lit(450)
     )
-    files.write_table(samples, folder / SAMPLES.file_name, SAMPLES)
+    table_files.write_table(samples, folder / SAMPLES.file_name, SAMPLES)
     labels = sample.with_columns(label=names.gather(label), relabelled=pl.lit(False))
-    files.write_table(labels, folder / LABELS.file_name, LABELS)
+    table_files.write_table(labels, folder / LABELS.file_name, LABELS)
     files.write_yaml({"names": list(CLASSES), "ordered": False}, folder / "classes.yaml")
     logits = generator.normal(size=(rows, len(CLASSES))).astype(np.float32) + np.log(SHARES).astype(np.float32)
     logits[np.arange(rows), label] += 2

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.allocator import keep_freed_memory
 from alrctl.resume import DiskStore
 from schemas.checkpoint import NetworkSpec
@@ -74,8 +74,8 @@ def train(samples: int, epochs: int, batch_size: int) -> None:
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         outputs = run(config, inputs, SilentReport(), DiskStore(Path(folder) / "state"))
-        files.write_table(CLEAN.make(outputs.clean), Path(folder) / CLEAN.file_name, CLEAN)
-        files.write_tables(outputs.signals, Path(folder) / SIGNALS.file_name, SIGNALS)
+        table_files.write_table(CLEAN.make(outputs.clean), Path(folder) / CLEAN.file_name, CLEAN)
+        table_files.write_tables(outputs.signals, Path(folder) / SIGNALS.file_name, SIGNALS)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(

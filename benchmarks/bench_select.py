@@ -22,7 +22,7 @@ import polars as pl
 from safetensors.numpy import save_file
 from timing import command
 
-from alrctl import files
+from alrctl import table_files
 from schemas.scores import SCORES
 
 CLASSES = np.array(["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"])
@@ -69,9 +69,9 @@ def main() -> None:
     given = words.parse_args()
     with TemporaryDirectory() as folder:
         long, wide, out = Path(folder) / "long.parquet", Path(folder) / "wide", Path(folder) / "queue"
-        files.write_tables(scores(given.rows, 0.5), long, SCORES)
+        table_files.write_tables(scores(given.rows, 0.5), long, SCORES)
         wide.mkdir()
-        files.write_tables(scores(given.embeddings, 0.2), wide / "scores.parquet", SCORES)
+        table_files.write_tables(scores(given.embeddings, 0.2), wide / "scores.parquet", SCORES)
         points = np.random.default_rng(0).normal(size=(given.embeddings, WIDTH)).astype(np.float32)
         save_file({"embeddings": points}, wide / "embeddings.safetensors")
         print(f"{os.cpu_count()} cores, budget {given.budget:,}, medians of {given.runs}", flush=True)

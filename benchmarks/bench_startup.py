@@ -17,7 +17,7 @@ from pathlib import Path
 from bench_select import scores
 from timing import compared, laps, tell
 
-from alrctl import files
+from alrctl import table_files
 from schemas.scores import SCORES
 
 RUNS = 7
@@ -45,7 +45,7 @@ def completing(typed: str) -> Callable[[], float]:
 
 def selecting(folder: Path) -> Callable[[], float]:
     """Return a selection from scores of a few hundred samples, each time into another directory."""
-    files.write_tables(scores(SAMPLES, 0.5), folder / SCORES.file_name, SCORES)
+    table_files.write_tables(scores(SAMPLES, 0.5), folder / SCORES.file_name, SCORES)
     number = count()
     options = ("--strategy", "entropy", "--budget", 70)
     return lambda: spent(*MODULE, "select", folder / SCORES.file_name, *options, "-o", folder / f"q{next(number)}")

@@ -36,7 +36,7 @@ import polars as pl
 from lnl_methods import place
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.dataset import CLASSES, read_classes
 from schemas.scores import SCORES
 from schemas.truth import TRUTH
@@ -141,8 +141,8 @@ class Consensus:
 
 def read_queue(data: Path, out: Path, noise: str, seed: int, scores: str, count: int) -> Queue:
     """Return the first samples of the queue that `select` gives by default."""
-    table = files.read_table(place(out, noise, str(seed), METHOD) / scores / "scores.parquet", SCORES)
-    truth = files.read_table(place(out, noise, str(seed), "noisy") / "truth.parquet", TRUTH)
+    table = table_files.read_table(place(out, noise, str(seed), METHOD) / scores / "scores.parquet", SCORES)
+    truth = table_files.read_table(place(out, noise, str(seed), "noisy") / "truth.parquet", TRUTH)
     names = read_classes(data / CLASSES).names
     queue = select(SelectConfig(budget=count), SelectInputs(table, names), SilentReport()).queue
     joined = (

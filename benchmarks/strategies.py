@@ -19,7 +19,7 @@ import polars as pl
 import yaml
 from lnl_methods import NOISE, place
 
-from alrctl import files
+from alrctl import table_files
 from alrctl.commands.corrupt import corrupt
 from alrctl.commands.score import score
 from alrctl.commands.train_lnl import train_lnl
@@ -83,11 +83,11 @@ def prepare(data: Path, out: Path, noise: str, seed: int, options: dict[str, Any
 
 def found(data: Path, scores: Path, noisy: Path, given: argparse.Namespace, seed: int) -> dict[str, list[float]]:
     """Return of each strategy the share of errors, the mean share found by class, and that share by class."""
-    table = files.read_table(scores / "scores.parquet", SCORES)
+    table = table_files.read_table(scores / "scores.parquet", SCORES)
     names = read_classes(data / CLASSES).names
     embeddings = read_embeddings(scores / EMBEDDINGS, table.height)
     truth = table.select("sample_id", "given_label").join(
-        files.read_table(noisy / "truth.parquet", TRUTH), on="sample_id", maintain_order="left"
+        table_files.read_table(noisy / "truth.parquet", TRUTH), on="sample_id", maintain_order="left"
     )
     wrong = truth.filter(pl.col("given_label") != pl.col("true_label"))
     errors = dict(wrong["true_label"].value_counts().iter_rows())

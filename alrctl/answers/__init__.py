@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alrctl import files
+from alrctl import csv_files
 from alrctl.answers import coco, cvat, imagenet, label_studio, labelbox, plain
 from alrctl.answers.bundle import Bundle, beginning, open_bundle
 from alrctl.answers.found import Found
@@ -94,7 +94,7 @@ def recognise(bundle: Bundle) -> Format:
     if head.startswith(("[", "{")):
         return _of_content(_parsed(bundle, name), bundle.where(name))
     text = bundle.text(name)[0]
-    header = files.csv_header(text)
+    header = csv_files.csv_header(text)
     return "label-studio-csv" if label_studio.is_csv(header) else "csv"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from alrctl import files
+from alrctl import csv_files
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found, Row, number_or_none, one_of, table, text_or_none
 from alrctl.naming import CHOICE, COMMENT
@@ -47,7 +47,7 @@ def read_csv(bundle: Bundle, name: str, columns: Mapping[str, str]) -> Found:
         DataError: no table, or no column with the samples or the labels.
         UsageError: a column named by `--map` is not there.
     """
-    frame, places = files.parse_csv(bundle.text(name)[0], bundle.where(name))
+    frame, places = csv_files.parse_csv(bundle.text(name)[0], bundle.where(name))
     if "annotation_id" not in frame.columns:
         raise DataError(f"{bundle.where(name)}: is not of the format 'label-studio-csv'")
     return _flat(list(frame.iter_rows(named=True)), places, "row", bundle.where(name), columns)

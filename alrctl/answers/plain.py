@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from alrctl import files, parquet_pages
+from alrctl import csv_files, files, parquet_pages
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found, moment
 from schemas.answers import ANSWERS, READ_ANSWERS
@@ -38,7 +38,7 @@ def read(bundle: Bundle, name: str, columns: Mapping[str, str], classes: Sequenc
         warnings: tuple[str, ...] = ()
     else:
         text, encoding = bundle.text(name)
-        table, places = files.parse_csv(text, where)
+        table, places = csv_files.parse_csv(text, where)
         _refuse_cut_off(table, text, where, places, classes)
         warnings = _said(encoding, where)
     return of_table(table, places, where, columns, warnings)

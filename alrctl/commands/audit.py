@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from alrctl import artifacts, files, noise_files, queue_files
+from alrctl import artifacts, noise_files, queue_files, table_files
 from alrctl.console import cell
 from alrctl.dataset import check_known, need_data, read_data, read_labels
 from alrctl.job import Job, Outcome, Session, Summary, Target, require
@@ -75,7 +75,7 @@ def _count(session: Session, data: Path, labels: Path, queue: Path, out: Path) -
     def work(target: Target) -> Summary:
         dataset = read_data(samples, classes)
         names = dataset.classes.names
-        asked, strata = files.read_table(queue_path, QUEUE), files.read_table(strata_path, STRATA)
+        asked, strata = table_files.read_table(queue_path, QUEUE), table_files.read_table(strata_path, STRATA)
         dataset.classes.indices(asked["given_label"].to_list(), str(queue_path), "given_label")
         dataset.classes.indices(strata["label"].to_list(), str(strata_path))
         check_known(asked["sample_id"], dataset.samples["sample_id"], queue_path)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from alrctl import annotators, files
+from alrctl import annotators, files, table_files
 from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.artifacts import recorded_input
@@ -48,7 +48,7 @@ def packets(
     pictures = need_pictures(job, place, data, "original")
 
     def work(target: Target) -> Summary:
-        asked = files.read_table(place, QUEUE).sort("rank")
+        asked = table_files.read_table(place, QUEUE).sort("rank")
         classes = read_classes(classes_path).names
         outputs = stage.run(config, asked)
         target.table(asked, QUEUE)

@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import __version__, answers, artifacts, files, labels_out, ledgers, naming, oracle
+from alrctl import __version__, answers, artifacts, files, labels_out, ledgers, naming, oracle, table_files
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found
 from alrctl.console import LiveReport
@@ -86,7 +86,7 @@ def relabel(
         classes = classes_of(paths.classes, current)
         if not current["label"].is_in(list(classes.names)).all():
             classes.indices(current["label"].to_list(), str(paths.labels))  # says which label is no class
-        asked = None if paths.queue is None else files.read_table(paths.queue, QUEUE)
+        asked = None if paths.queue is None else table_files.read_table(paths.queue, QUEUE)
         source = paths.truth or answers
         assert source is not None
         found = _found(config, bundle, paths, asked, classes, report)
@@ -211,7 +211,7 @@ def _names(paths: _Paths, asked: pl.DataFrame | None, by_image: bool) -> Names:
     """Return what the samples are called besides their ids."""
     codes: dict[str, str] = {}
     if paths.packets is not None:
-        codes = dict(files.read_table(paths.packets, PACKETS).select("code", "sample_id").iter_rows())
+        codes = dict(table_files.read_table(paths.packets, PACKETS).select("code", "sample_id").iter_rows())
     ranks = {} if asked is None else dict(asked.select("rank", "sample_id").iter_rows())
     if not by_image:
         return Names(codes=codes, ranks=ranks)
@@ -220,7 +220,7 @@ def _names(paths: _Paths, asked: pl.DataFrame | None, by_image: bool) -> Names:
         archived = dict(zip(naming.archive_stems(asked), asked["sample_id"], strict=True))
     sources: dict[str, str] = {}
     if paths.samples is not None:
-        known = files.read_table(paths.samples, SAMPLES).filter(pl.col("source").is_not_null())
+        known = table_files.read_table(paths.samples, SAMPLES).filter(pl.col("source").is_not_null())
         unique = known.filter(pl.col("source").is_unique())
         sources = dict(unique.select("source", "sample_id").iter_rows())
     return Names(codes, archived, sources, ranks)

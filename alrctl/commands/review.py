@@ -11,7 +11,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from alrctl import artifacts, files, manifest
+from alrctl import artifacts, files, manifest, table_files
 from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.console import LiveReport
@@ -65,7 +65,7 @@ def _read_queue(path: Path) -> pl.DataFrame:
     Raises:
         NothingToDoError: it is empty.
     """
-    queue = files.read_table(path, QUEUE).sort("rank")
+    queue = table_files.read_table(path, QUEUE).sort("rank")
     if queue.is_empty():
         raise NothingToDoError(f"{path}: is empty; there is nothing to label")
     return queue

@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import files, queue_files
+from alrctl import csv_files, files, queue_files, table_files
 from alrctl.artifacts import recorded_input
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.embeddings import EMBEDDINGS, read_embeddings
@@ -105,9 +105,9 @@ def _need(job: Job, config: stage.SelectConfig, scores: Path, exclude: Path | No
 def _ids(path: Path) -> tuple[str, ...]:
     """Return the sample ids of a list: column `sample_id` of a table, or the lines of a text."""
     if path.suffix.lower() == ".parquet":
-        table = files.read_parquet(path)
+        table = table_files.read_parquet(path)
     elif path.suffix.lower() in {".csv", ".tsv"}:
-        table = files.read_csv(path)
+        table = csv_files.read_csv(path)
     else:
         with files.explained_read(path, "UTF-8 text"):
             lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import files, ledgers, manifest
+from alrctl import files, ledgers, manifest, table_files
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.image_pack import PACK, open_pixels
 from alrctl.job import Session
@@ -64,7 +64,7 @@ def _check(path: Path) -> bool:
             name = pl.read_parquet_metadata(path).get("alrctl.schema", path.stem)
         if name not in TABLES:
             raise DataError(f"{path}: is no table of this program; `alrctl schema` lists them")
-        files.read_table(path, TABLES[name])
+        table_files.read_table(path, TABLES[name])
         labels = path.with_name(LABELS.file_name)
         if name == LEDGER.name and labels.is_file():
             ledgers.read(labels, path)

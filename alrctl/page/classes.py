@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from alrctl import figures, files, validation_labels
+from alrctl import csv_files, figures, files, table_files, validation_labels
 from alrctl.console import cell
 from alrctl.evaluation_files import in_words, references_in_words
 from alrctl.page.parts import Drawing, Section, Table, slug
@@ -34,7 +34,7 @@ def classes(projects: Sequence[Project]) -> list[Section]:
         text += [f"{name}: {line}." for line in one.summary["undefined"]]
         path = one.artifact.path / PER_CLASS.file_name
         if path.is_file():
-            table = files.read_table(path, PER_CLASS)
+            table = table_files.read_table(path, PER_CLASS)
             drawn = figures.per_class(table)
             drawings.append(Drawing(slug(f"{name} classes"), drawn, f"{name}: by class, with 95 % intervals"))
         tables.append(_metrics(one, name))
@@ -94,7 +94,7 @@ def calibration(projects: Sequence[Project]) -> list[Section]:
         path = one.artifact.path / "reliability.csv"
         if path.is_file():
             with files.explained_read(path, "CSV of numbers"):
-                table = files.read_csv(path).select(pl.all().cast(pl.Float64))
+                table = csv_files.read_csv(path).select(pl.all().cast(pl.Float64))
             found = [table[column].fill_null(float("nan")).to_numpy() for column in table.columns]
             start, end, count, confidence, accuracy = found
             drawn = figures.reliability(
@@ -114,7 +114,7 @@ def sub_groups(projects: Sequence[Project]) -> list[Section]:
     for name, one in _last(projects):
         path = one.artifact.path / SUBGROUPS.file_name
         if path.is_file():
-            table = files.read_table(path, SUBGROUPS)
+            table = table_files.read_table(path, SUBGROUPS)
             metrics = table["metric"].unique(maintain_order=True).to_list()
             keys = ["column", "subgroup", "samples", "groups", "classes"]
             rows = []

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import csv_files, files, table_files
 from alrctl.console import cell
 from alrctl.lineage import maker
 from alrctl.page.parts import Section, Table
@@ -34,7 +34,7 @@ def estimates(projects: Sequence[Project]) -> list[Section]:
         for one in project.artifacts:
             if not (one.path / NOISE.file_name).is_file() or one.manifest.stage == "noisy-ids":
                 continue
-            table = files.read_table(one.path / NOISE.file_name, NOISE)
+            table = table_files.read_table(one.path / NOISE.file_name, NOISE)
             rows = _rows(table, truths.get(one.path.resolve()))
             name = project.place(one)
             lines.append([name, *rows[-1][1:]])
@@ -63,7 +63,7 @@ def _labels(one: Artifact) -> Path | None:
 
 def read_counts(path: Path) -> tuple[tuple[str, ...], Ints]:
     """Return the classes and the matrix (K, K) of a CSV that `evaluate` wrote."""
-    table = files.read_csv(path)
+    table = csv_files.read_csv(path)
     with files.explained_read(path, "CSV of whole numbers"):
         counts = table.select(pl.exclude(table.columns[0]).cast(pl.Int64)).to_numpy()
     return tuple(table[table.columns[0]].to_list()), counts

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from alrctl import files, ledgers
+from alrctl import ledgers, table_files
 from alrctl.annotators import Picture
 from alrctl.artifacts import recorded_input
 from alrctl.console import cell
@@ -68,7 +68,7 @@ def _changed(one: Artifact) -> pl.DataFrame:
     path = ledgers.beside(one.path)
     if path is None:
         return pl.DataFrame()
-    setting = files.read_table(path, LEDGER).filter(pl.col("kind").is_in(["decision", "reversal"]))
+    setting = table_files.read_table(path, LEDGER).filter(pl.col("kind").is_in(["decision", "reversal"]))
     found = setting.group_by("sample_id", maintain_order=True).agg(
         pl.col("label_before").first().alias("before"),
         pl.col("label_after").last().alias("after"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alrctl import figures, files
+from alrctl import figures, table_files
 from alrctl.page.parts import Drawing, Section, slug
 from alrctl.page.project import Project
 from alrctl.project import Artifact
@@ -18,7 +18,7 @@ def training(projects: Sequence[Project]) -> list[Section]:
     for project in projects:
         for one in [*project.of_stage("train-lnl"), *_last_of_branches(project)]:
             path = one.path / HISTORY.file_name
-            history = files.read_table(path, HISTORY) if path.is_file() else None
+            history = table_files.read_table(path, HISTORY) if path.is_file() else None
             if history is None or not history.height:
                 continue
             best = one.manifest.summary.get("best_epoch")
@@ -61,7 +61,7 @@ def judgement(projects: Sequence[Project]) -> list[Section]:
         for one in project.evaluations:
             path = one.artifact.path / JUDGEMENT.file_name
             if path.is_file():
-                drawn = figures.judgement(files.read_table(path, JUDGEMENT))
+                drawn = figures.judgement(table_files.read_table(path, JUDGEMENT))
                 caption = "precision and recall of 'judged clean'; the thick line is all classes together"
                 drawings.append(Drawing(slug(project.called("judged clean")), drawn, caption))
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alrctl import files
+from alrctl import csv_files
 from schemas.errors import DataError, listing
 
 
@@ -26,7 +26,7 @@ def answers_file(given: Path, queue: Path) -> Path | None:
         return found[0]
     if not queue.is_file():
         return None
-    table = files.read_csv(queue)
+    table = csv_files.read_csv(queue)
     if "label" not in table.columns:
         raise DataError(f"{queue}: column 'label' is missing; it is where the answers go")
     return queue if table["label"].is_not_null().any() else None

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alrctl.files import csv_header, explained_read, read_csv
+from alrctl.csv_files import csv_header, read_csv
+from alrctl.files import explained_read
 from alrctl.sources.collection import Collection, Row, Table
 from alrctl.sources.tables import (
     FIRST_ROW,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alrctl.files import read_csv
+from alrctl.csv_files import read_csv
 from alrctl.sources.collection import Collection, Row, Table, is_image
 from alrctl.sources.tables import Part, check_columns, find_table, full_column, joined
 from schemas.errors import DataError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl.files import read_csv
+from alrctl.csv_files import read_csv
 from alrctl.sources.collection import Collection, Row, Table
 from alrctl.sources.tables import (
     FIRST_ROW,

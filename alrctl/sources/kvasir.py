@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alrctl.files import read_csv
+from alrctl.csv_files import read_csv
 from alrctl.naming import IMAGE_SUFFIXES
 from alrctl.sources.collection import Collection, Row, Table, folders_in, is_image, of_files
 from alrctl.sources.tables import Part, check_columns, full_column, joined

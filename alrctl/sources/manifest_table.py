@@ -7,10 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl.files import read_csv, read_parquet
+from alrctl.csv_files import read_csv
 from alrctl.naming import split_name
 from alrctl.sources.collection import Collection, Row, Table, sorted_classes
 from alrctl.sources.tables import Part, full_column, joined, one_hot
+from alrctl.table_files import read_parquet
 from schemas.errors import DataError, listing, nearest
 from stages.ingest import IngestConfig
 

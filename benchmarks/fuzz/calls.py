@@ -13,7 +13,6 @@ from torch import Tensor
 from alrctl import (
     answers,
     checkpoints,
-    files,
     foreign_predictions,
     manifest,
     matrices,
@@ -22,6 +21,7 @@ from alrctl import (
     options,
     pipeline,
     sources,
+    table_files,
     weights,
 )
 from alrctl.answers.bundle import open_bundle
@@ -107,16 +107,16 @@ def take_in(path: Path) -> None:
 def table(path: Path) -> None:
     """Read a table of this program in each of the ways that it is read."""
     contract = TABLES[path.stem.split(".")[0]]
-    found = files.read_table(path, contract)
-    files.read_columns(path, contract, contract.schema.column_names()[:2])
+    found = table_files.read_table(path, contract)
+    table_files.read_columns(path, contract, contract.schema.column_names()[:2])
     if path.suffix == ".parquet":
-        assert files.scan_table(path, contract).collect().height == found.height
+        assert table_files.scan_table(path, contract).collect().height == found.height
 
 
 def label_table(path: Path) -> None:
     """Read labels, and hold them to the data set."""
     data = data_set()
-    found = data.aligned(files.read_table(path, LABELS), path)
+    found = data.aligned(table_files.read_table(path, LABELS), path)
     CLASSES.indices(found["label"].to_list(), str(path))
 
 
@@ -124,7 +124,7 @@ def ledger(path: Path) -> None:
     """Read a ledger, and follow it."""
     from stages.methods.ledger import check
 
-    check(labels(), files.read_table(path, LEDGER), str(path))
+    check(labels(), table_files.read_table(path, LEDGER), str(path))
 
 
 def matrix(path: Path) -> None:

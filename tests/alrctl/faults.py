@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from alrctl import files, manifest, project, workplace
+from alrctl import csv_files, manifest, project, workplace
 
 TINY = ("--backbone", "test_resnet", "--batch-size", "32", "--device", "cpu")
 PIPELINE = {
@@ -83,8 +83,8 @@ def prepare(finished: Path, photos: Path, root: Path) -> Path:
     (root / "out").mkdir()
     (root / "chain").mkdir()
     (root / "chain/pipeline.yaml").write_text(yaml.safe_dump(PIPELINE))
-    queue = files.read_csv(root / "r1/queue/queue.csv")
-    files.write_csv(queue.with_columns(label=pl.lit("blue"), annotator=pl.lit("me")), root / "answers.csv")
+    queue = csv_files.read_csv(root / "r1/queue/queue.csv")
+    csv_files.write_csv(queue.with_columns(label=pl.lit("blue"), annotator=pl.lit("me")), root / "answers.csv")
     return root
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from alrctl import annotators, files
+from alrctl import annotators, csv_files, files
 
 CLASSES = ("red", "dark blue", "=green", "<i>&amp;", '"a", b; c', "+1", "naïve_x")
 IDS = ("photos/a 1.png", "007", "=7", "<b>&amp;", "ß;x", "s6", "a\\b", "..", "7", "a_1", '@x,"y"', "1e5")
@@ -57,14 +57,14 @@ def packet(project: Project) -> Path:
     (project.folder / "packet").mkdir()
     annotators.write(project.folder / "packet", queue, pictures(), CLASSES)
     empty = {name: pl.lit(None, pl.String) for name in ("label", "annotator", "comment")}
-    files.write_csv(queue.with_columns(**empty), project.folder / "packet" / "queue.csv")
+    csv_files.write_csv(queue.with_columns(**empty), project.folder / "packet" / "queue.csv")
     return project.folder / "packet"
 
 
 def test_the_queues_own_sheet_filled_in_leads_back_to_the_samples(project: Project, packet: Path) -> None:
-    table = files.read_csv(packet / "queue.csv")
+    table = csv_files.read_csv(packet / "queue.csv")
     filled = table.with_columns(label=pl.Series([CHOSEN[name] for name in table["sample_id"]]), annotator=pl.lit("ann"))
-    files.write_csv(filled, packet / "queue.csv")
+    csv_files.write_csv(filled, packet / "queue.csv")
     assert project.run(packet / "queue.csv") == CHOSEN | {"outside": "red"}
 
 

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import polars as pl
 import pytest
 
-from alrctl import files
+from alrctl import files, table_files
 from schemas.noise import NOISE
 from schemas.queue import QUEUE
 
@@ -34,7 +34,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory, finished: Path, alrctl: Al
 
 
 def rows(work: Path) -> dict[str, dict[str, Any]]:
-    return {row["label"]: row for row in files.read_table(work / "result" / "noise.parquet", NOISE).to_dicts()}
+    return {row["label"]: row for row in table_files.read_table(work / "result" / "noise.parquet", NOISE).to_dicts()}
 
 
 def test_the_rate_is_that_of_the_answers_and_holds_the_true_one(audited: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_rate_is_that_of_the_answers_and_holds_the_true_one(audited: Path) -
     both = pl.read_parquet(audited / "noisy" / "labels.parquet").join(truth, on="sample_id")
     samples = pl.read_parquet(audited / "data" / "samples.parquet").filter(split="train")
     both = both.join(samples, on="sample_id")
-    queue = files.read_table(audited / "audit" / "queue.parquet", QUEUE)
+    queue = table_files.read_table(audited / "audit" / "queue.parquet", QUEUE)
     found = rows(audited)
     for name in ("red", "green", "blue"):
         mine = both.filter(label=name)
@@ -107,7 +107,7 @@ def test_an_audit_shared_out_among_annotators_is_counted_as_if_one_had_answered(
         assert ran.code == 0, ran.err
     counted = ("audit", audited / "data", "--labels", labels, "--queue", shared, "-o", tmp_path / "result")
     assert alrctl(*counted).code == 0
-    rates = [files.read_table(place / "result" / "noise.parquet", NOISE) for place in (audited, tmp_path)]
+    rates = [table_files.read_table(place / "result" / "noise.parquet", NOISE) for place in (audited, tmp_path)]
     assert rates[0].equals(rates[1])
     network = ("--checkpoint", audited / "lnl", "--labels", labels, "--bootstrap", 0, "--no-figures")
     told = alrctl("evaluate", audited / "data", *network, "-o", tmp_path / "eval", "--json").document

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from alrctl import arms, files
+from alrctl import arms, table_files
 from schemas.curves import CURVES
 
 Alrctl = Callable[..., Any]
@@ -145,7 +145,7 @@ def test_curves_differences_verdicts_and_a_figure_are_written(alrctl: Alrctl, ru
     assert found["against"]["entropy"]["control"] == "random"
     assert found["verdicts"]["entropy"].startswith("12 labels by entropy bought ")
     assert set(found["advice"]) == {"entropy", "random"}
-    table = files.read_table(out / CURVES.file_name, CURVES)
+    table = table_files.read_table(out / CURVES.file_name, CURVES)
     assert table.height == 2 * 3 * (1 + 2)
     mean = table.filter(pl.col("seed").is_null(), arm="random", budget=12.0).row(0, named=True)
     judged = [json.loads((runs / f"run{s}/random/r2/eval/metrics.json").read_text()) for s in (0, 1)]

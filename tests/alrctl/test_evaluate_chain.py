@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from scipy import stats
 
-from alrctl import checkpoints, files
+from alrctl import checkpoints, files, table_files
 from schemas.labels import LABELS
 from schemas.predictions import PREDICTIONS
 from schemas.queue import QUEUE
@@ -160,9 +160,9 @@ def test_a_networks_own_predictions_given_back_are_judged_the_same(
             for end in ("value", "low", "high"):
                 wanted = metric[end]
                 assert second[name][end] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-6)), name
-        own = files.read_table(back / "predictions.parquet", PREDICTIONS)
+        own = table_files.read_table(back / "predictions.parquet", PREDICTIONS)
         assert own.drop("posterior").equals(
-            files.read_table(out / "predictions.parquet", PREDICTIONS).drop("posterior")
+            table_files.read_table(out / "predictions.parquet", PREDICTIONS).drop("posterior")
         )
 
 
@@ -213,7 +213,7 @@ def answered(base: Path, queue: Path, name: str, changed: set[str]) -> Path:
     """Write an expert's answers: another class for some, the given one for the others."""
     classes = files.read_yaml(base / "data/classes.yaml")["names"]
     rows = ["sample_id,label,annotator"]
-    for row in files.read_table(queue / "queue.parquet", QUEUE).iter_rows(named=True):
+    for row in table_files.read_table(queue / "queue.parquet", QUEUE).iter_rows(named=True):
         other = next(one for one in classes if one != row["given_label"])
         rows.append(f"{row['sample_id']},{other if row['sample_id'] in changed else row['given_label']},ann")
     (base / name).write_text("\n".join(rows) + "\n")
@@ -223,7 +223,7 @@ def answered(base: Path, queue: Path, name: str, changed: set[str]) -> Path:
 def audited(work: Path, alrctl: Alrctl, *more: Any) -> tuple[pl.DataFrame, set[str], Any]:
     """Ask an expert about a queue, let every third label be changed, and evaluate by it without the truth."""
     done(alrctl("select", work / "r1/scores", "--budget", 12, *more, "-o", work / "q"))
-    queue = files.read_table(work / "q/queue.parquet", QUEUE)
+    queue = table_files.read_table(work / "q/queue.parquet", QUEUE)
     changed = set(queue["sample_id"].gather_every(3))
     answers = answered(work, work / "q", "answers.csv", changed)
     done(alrctl("relabel", work / "noisy", "--queue", work / "q", "--answers", answers, "-o", work / "l"))
@@ -285,7 +285,7 @@ def test_a_random_look_in_a_later_round_says_which(work: Path, alrctl: Alrctl) -
     score = ("--labels", work / "l1", "--checkpoint", work / "lnl", "-o", work / "s2")
     done(alrctl("score", work / "data", *score))
     done(alrctl("select", work / "s2", "--budget", 5, "--strategy", "random", "-o", work / "q2"))
-    ids = files.read_table(work / "q2/queue.parquet", QUEUE)["sample_id"]
+    ids = table_files.read_table(work / "q2/queue.parquet", QUEUE)["sample_id"]
     second = answered(work, work / "q2", "second.csv", {ids[0]})
     done(alrctl("relabel", work / "l1", "--queue", work / "q2", "--answers", second, "-o", work / "l2"))
     shared = ("--checkpoint", work / "lnl", "--labels", work / "l2", "--bootstrap", 0, "-o", work / "e")
@@ -296,14 +296,14 @@ def test_a_random_look_in_a_later_round_says_which(work: Path, alrctl: Alrctl) -
 
 
 def test_experts_errors_are_counted_by_the_truth(work: Path, alrctl: Alrctl) -> None:
-    queue = files.read_table(work / "r1/queue/queue.parquet", QUEUE)
+    queue = table_files.read_table(work / "r1/queue/queue.parquet", QUEUE)
     answers = answered(work, work / "r1/queue", "answers.csv", set(queue["sample_id"]))
     done(alrctl("relabel", work / "noisy", "--queue", work / "r1/queue", "--answers", answers, "-o", work / "l"))
     truth = ("--truth", work / "noisy", "--labels", work / "l", "--bootstrap", 0, "-o", work / "e")
     done(alrctl("evaluate", "--no-figures", work / "data", "--checkpoint", work / "lnl", *truth))
     found = told(work / "e")["label_quality"]
-    true = files.read_table(work / "data/labels.parquet", LABELS).select("sample_id", true="label")
-    table = files.read_table(work / "l/labels.parquet", LABELS).join(true, on="sample_id")
+    true = table_files.read_table(work / "data/labels.parquet", LABELS).select("sample_id", true="label")
+    table = table_files.read_table(work / "l/labels.parquet", LABELS).join(true, on="sample_id")
     asked = table.filter("relabelled")
     assert found["expert_errors"] == (asked["label"] != asked["true"]).sum() > 0
     assert np.isclose(found["label_accuracy"], 1 - found["errors_left"] / found["samples"])

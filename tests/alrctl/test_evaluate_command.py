@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from alrctl import files
+from alrctl import files, table_files
 from schemas.labels import LABELS
 from schemas.per_class import PER_CLASS
 from schemas.predictions import PREDICTIONS
@@ -61,9 +61,9 @@ class Project:
         samples = ids.with_columns(
             split=pl.Series(SPLITS), group_id=pl.Series(group), source="sample_id", width=pl.lit(9), height=pl.lit(9)
         )
-        files.write_table(samples, data / "samples.parquet", SAMPLES)
+        table_files.write_table(samples, data / "samples.parquet", SAMPLES)
         named = ids.with_columns(label=pl.Series([CLASSES[index] for index in label]), relabelled=pl.lit(False))
-        files.write_table(named, data / "labels.parquet", LABELS)
+        table_files.write_table(named, data / "labels.parquet", LABELS)
         files.write_yaml({"names": list(CLASSES), "ordered": ordered}, data / "classes.yaml")
 
     def csv(
@@ -131,7 +131,7 @@ def test_a_csv_with_a_column_a_class_is_judged(project: Project) -> None:
         *("per_class.parquet", "per_class.png", "per_class.svg", "predictions.parquet"),
         *("reliability.csv", "reliability.png", "reliability.svg"),
     }
-    table = files.read_table(project.out / "per_class.parquet", PER_CLASS)
+    table = table_files.read_table(project.out / "per_class.parquet", PER_CLASS)
     assert table["support"].to_list() == np.bincount(LABEL[TEST], minlength=3).tolist()
     assert table["training_samples"].to_list() == np.bincount(LABEL[:24], minlength=3).tolist()
     confusion = pl.read_csv(project.out / "confusion.csv")
@@ -177,7 +177,7 @@ def test_classes_said_alone_are_judged_and_what_needs_posteriors_is_said_to_be_u
     assert "no posteriors: whatever needs them is undefined" in ran.out
     assert not (project.out / "reliability.csv").exists()
     assert "no posteriors: whatever needs them is undefined" in project.metrics()["undefined"]
-    said = files.read_table(project.out / "predictions.parquet", PREDICTIONS)
+    said = table_files.read_table(project.out / "predictions.parquet", PREDICTIONS)
     assert said["posterior"].null_count() == said.height == len(TEST)
 
 
@@ -194,7 +194,7 @@ def test_logits_are_taken_where_they_are_said_to_be_logits(project: Project) -> 
 def test_its_own_predictions_given_back_are_judged_the_same(project: Project, posterior: bool) -> None:
     said = columns() if posterior else {"predicted_label": [CLASSES[i] for i in POSTERIOR.argmax(axis=1)]}
     assert project.run(project.csv(said)).code == 0
-    before, own = project.values(), files.read_table(project.out / "predictions.parquet", PREDICTIONS)
+    before, own = project.values(), table_files.read_table(project.out / "predictions.parquet", PREDICTIONS)
     own.write_parquet(project.folder / "own.parquet")
     ran = project.run(project.folder / "own.parquet", "--force")
     assert ran.code == 0, ran.err
@@ -295,7 +295,9 @@ def test_a_table_without_ids_is_refused(project: Project) -> None:
 def test_classes_that_differ_in_case_alone_keep_their_columns(project: Project) -> None:
     files.write_yaml({"names": ["nv", "NV", "Mel"], "ordered": False}, project.folder / "data" / "classes.yaml")
     named = pl.DataFrame({"sample_id": IDS, "label": [("nv", "NV", "Mel")[index] for index in LABEL]})
-    files.write_table(named.with_columns(relabelled=pl.lit(False)), project.folder / "data" / "labels.parquet", LABELS)
+    table_files.write_table(
+        named.with_columns(relabelled=pl.lit(False)), project.folder / "data" / "labels.parquet", LABELS
+    )
     given = {name: POSTERIOR[:, index] for index, name in enumerate(("nv", "NV", "mel"))}
     ran = project.run(project.csv(given))
     assert ran.code == 0, ran.err
@@ -339,7 +341,7 @@ def metadata(project: Project, **more: Any) -> Path:
 def test_sub_groups_are_told_by_value_and_by_band_and_what_is_missing_apart(project: Project) -> None:
     ran = project.run(project.csv(columns()), "--metadata", metadata(project), "--by", "sex", "--by", "age")
     assert ran.code == 0, ran.err
-    table = files.read_table(project.out / "subgroups.parquet", SUBGROUPS)
+    table = table_files.read_table(project.out / "subgroups.parquet", SUBGROUPS)
     sexes, ages = table.filter(column="sex"), table.filter(column="age")
     assert set(sexes["subgroup"]) == {"f", "m"}
     assert ages["subgroup"].n_unique() == 5 and "(unknown)" in ages["subgroup"]
@@ -353,7 +355,7 @@ def test_sub_groups_are_told_by_value_and_by_band_and_what_is_missing_apart(proj
 
 def test_a_column_of_the_samples_makes_sub_groups_too(project: Project) -> None:
     assert project.run(project.csv(columns()), "--by", "width").code == 0
-    assert set(files.read_table(project.out / "subgroups.parquet", SUBGROUPS)["subgroup"]) == {"9"}
+    assert set(table_files.read_table(project.out / "subgroups.parquet", SUBGROUPS)["subgroup"]) == {"9"}
 
 
 def test_sub_groups_that_cannot_be_made_are_refused(project: Project) -> None:
@@ -382,7 +384,7 @@ def test_more_sub_groups_than_anybody_would_read_are_refused(project: Project) -
     said = project.csv(columns(), np.arange(84))
     project.out.rename(project.folder / "before")
     table = pl.read_parquet(project.folder / "data/samples.parquet").with_columns(split=pl.lit("test"))
-    files.write_table(table, project.folder / "data/samples.parquet", SAMPLES)
+    table_files.write_table(table, project.folder / "data/samples.parquet", SAMPLES)
     ran = project.run(said, "--metadata", path, "--by", "site")
     refused(project, ran, 2, "--by site: has 84 values; sub-groups of at most 50 are told")
 
@@ -403,7 +405,7 @@ def test_a_class_absent_from_the_split_is_null_and_said(project: Project) -> Non
     project.write(label)
     ran = project.run(project.csv(columns()))
     assert ran.code == 0, ran.err
-    table = files.read_table(project.out / "per_class.parquet", PER_CLASS).row(2, named=True)
+    table = table_files.read_table(project.out / "per_class.parquet", PER_CLASS).row(2, named=True)
     for name in ("recall", "f1", "auroc", "average_precision"):
         assert table[name] is table[f"{name}_low"] is table[f"{name}_high"] is None, name
     told = "no sample of basal cell in the split: left out of all means over classes"
@@ -420,7 +422,7 @@ def test_a_class_never_said_has_no_precision_and_that_is_said(project: Project) 
     ran = project.run(project.csv({"predicted_label": said}))
     told = "nothing was said to be basal cell: precision is undefined there, and 0 in its mean"
     assert told in ran.out and told in project.metrics()["undefined"]
-    row = files.read_table(project.out / "per_class.parquet", PER_CLASS).row(2, named=True)
+    row = table_files.read_table(project.out / "per_class.parquet", PER_CLASS).row(2, named=True)
     assert row["precision"] is row["precision_low"] is None
     assert row["recall"] == 0 and row["recall_low"] == 0 < row["recall_high"]
 
@@ -456,7 +458,7 @@ def test_few_above_many_is_refused(project: Project) -> None:
 
 def test_a_split_that_is_not_there_is_refused(project: Project) -> None:
     table = pl.read_parquet(project.folder / "data/samples.parquet").with_columns(split=pl.lit("train"))
-    files.write_table(table, project.folder / "data/samples.parquet", SAMPLES)
+    table_files.write_table(table, project.folder / "data/samples.parquet", SAMPLES)
     refused(project, project.run(project.csv(columns())), 5, "the data set has no test split")
 
 

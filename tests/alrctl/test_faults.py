@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from filelock import FileLock
 
-from alrctl import files, images, workplace
+from alrctl import csv_files, images, workplace
 from tests.alrctl import faults, file_calls
 from tests.alrctl.faults import STAGES, Server, Trial
 from tests.conftest import Alrctl
@@ -203,13 +203,13 @@ def test_with_a_clock_that_goes_back_a_stage_is_done_and_stays_done(
 def test_of_two_answers_the_one_taken_in_last_counts_whatever_its_clock_said(
     alrctl: Alrctl, finished: Path, tmp_path: Path
 ) -> None:
-    queue = files.read_csv(finished / "r1/queue/queue.csv")
+    queue = csv_files.read_csv(finished / "r1/queue/queue.csv")
     place = finished / "noisy"
     for label, year in (("blue", 2030), ("green", 2020)):
         told = queue.with_columns(
             label=pl.lit(label), annotator=pl.lit("me"), answered_at=pl.lit(f"{year}-01-01T00:00:00Z")
         )
-        files.write_csv(told, tmp_path / f"{label}.csv")
+        csv_files.write_csv(told, tmp_path / f"{label}.csv")
         out = tmp_path / f"labels-{label}"
         ran = alrctl(
             "relabel", place, "--queue", finished / "r1/queue", "--answers", tmp_path / f"{label}.csv", "-o", out

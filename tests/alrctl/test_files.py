@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alrctl import files
+from alrctl import csv_files, files, table_files
 from schemas.errors import DataError, MismatchError, UsageError
 from schemas.labels import LABELS
 from schemas.scores import SCORES
@@ -36,24 +36,24 @@ def test_every_dialect_of_a_spreadsheet_gives_the_same_table(
 ) -> None:
     lines = [("sample_id", "label"), *((name, label or "") for name, label in ROWS)]
     path = write_text(tmp_path / "table.csv", "".join(mark.join(line) + end for line in lines), encoding)
-    found = files.read_csv(path)
+    found = csv_files.read_csv(path)
     assert found.columns == ["sample_id", "label"]
     assert found.rows() == ROWS
 
 
 def test_quoted_cells_may_hold_separators_quotes_and_line_breaks(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", 'id,comment\n1,"a, ""b"";\nnext line"\n')
-    assert files.read_csv(path).rows() == [("1", 'a, "b";\nnext line')]
+    assert csv_files.read_csv(path).rows() == [("1", 'a, "b";\nnext line')]
 
 
 def test_blank_lines_and_blanks_around_cells_are_left_out(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", "\n id , label \n\n 1 , red \n,,\n2, \n\n".replace(",,\n", ",\n"))
-    assert files.read_csv(path).rows() == [("1", "red"), ("2", None)]
+    assert csv_files.read_csv(path).rows() == [("1", "red"), ("2", None)]
 
 
 def test_everything_in_a_csv_stays_text(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", "id,label\n007,1e5\n1.0,true\n")
-    found = files.read_csv(path)
+    found = csv_files.read_csv(path)
     assert found.dtypes == [pl.String, pl.String]
     assert found.rows() == [("007", "1e5"), ("1.0", "true")]
 
@@ -71,20 +71,20 @@ def test_everything_in_a_csv_stays_text(tmp_path: Path) -> None:
 def test_a_csv_that_is_no_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = write_text(tmp_path / "t.csv", text)
     with pytest.raises(DataError) as refused:
-        files.read_csv(path)
+        csv_files.read_csv(path)
     assert str(refused.value) == f"{path}: {told}"
 
 
 def test_a_csv_in_another_encoding_is_refused_and_not_guessed(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", "id,label\n1,naïve\n", "latin-1")
     with pytest.raises(DataError, match=r"t\.csv: is no readable UTF-8 text file"):
-        files.read_csv(path)
+        csv_files.read_csv(path)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|'/c calc'!A0", "-2", "@SUM(A1)", "\tx"])
 def test_no_cell_written_for_people_begins_like_a_formula(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
-    files.write_csv(pl.DataFrame({"comment": [text], "n": [-1]}), path)
+    csv_files.write_csv(pl.DataFrame({"comment": [text], "n": [-1]}), path)
     assert path.read_text().splitlines()[1].lstrip('"').startswith("'")
     assert path.read_text().strip().endswith(",-1")  # a number is no text
 
@@ -95,8 +95,8 @@ def test_what_write_csv_writes_read_csv_reads_again(tmp_path_factory: pytest.Tem
     cells = [text.strip() for text in cells]
     cells = [text for text in cells if text and not (text[0] == "'" and text[1:2] in tuple("=+-@"))] or ["x"]
     path = tmp_path_factory.getbasetemp() / "round.csv"
-    files.write_csv(pl.DataFrame({"id": [str(place) for place in range(len(cells))], "text": cells}), path)
-    assert files.read_csv(path)["text"].to_list() == cells
+    csv_files.write_csv(pl.DataFrame({"id": [str(place) for place in range(len(cells))], "text": cells}), path)
+    assert csv_files.read_csv(path)["text"].to_list() == cells
 
 
 def test_a_file_is_put_in_place_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_other_failures_while_writing_are_not_taken_for_the_disks(tmp_path: Path
 
 def test_each_failure_to_read_is_told_by_its_cause(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.csv: no such file$"):
-        files.read_csv(tmp_path / "nothing.csv")
+        csv_files.read_csv(tmp_path / "nothing.csv")
     with pytest.raises(DataError, match=r"is a directory, and no UTF-8 text file$"):
-        files.read_csv(tmp_path)
+        csv_files.read_csv(tmp_path)
     with pytest.raises(DataError, match=r"is a directory, and no regular file$"):
         files.sha256(tmp_path)
     with pytest.raises(DataError, match=r"t: is no readable JSON file \(Expecting value"):
@@ -212,10 +212,10 @@ def test_no_nan_gets_into_a_json_file(tmp_path: Path) -> None:
 
 def test_a_table_carries_its_contract_and_is_read_as_no_other(tmp_path: Path) -> None:
     path = tmp_path / "truth.parquet"
-    files.write_table(pl.DataFrame({"sample_id": ["a"], "true_label": ["red"]}), path, TRUTH)
-    assert files.read_table(path, TRUTH).rows() == [("a", "red")]
+    table_files.write_table(pl.DataFrame({"sample_id": ["a"], "true_label": ["red"]}), path, TRUTH)
+    assert table_files.read_table(path, TRUTH).rows() == [("a", "red")]
     with pytest.raises(DataError, match="holds the table 'truth', not 'labels'"):
-        files.read_table(path, LABELS)
+        table_files.read_table(path, LABELS)
 
 
 def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -223,20 +223,22 @@ def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
     frame = pl.DataFrame({"sample_id": ["a"], "label": ["red"], "relabelled": [False]})
     frame.write_parquet(path, metadata={"alrctl.schema": "labels", "alrctl.schema_version": "9"})
     with pytest.raises(DataError, match="version 9 of the table 'labels'; this program reads 1"):
-        files.read_table(path, LABELS)
+        table_files.read_table(path, LABELS)
 
 
 def test_a_table_against_its_contract_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column 'sample_id' has 2 rows repeated"):
-        files.write_table(pl.DataFrame({"sample_id": ["a", "a"], "true_label": ["x", "y"]}), tmp_path / "t", TRUTH)
+        table_files.write_table(
+            pl.DataFrame({"sample_id": ["a", "a"], "true_label": ["x", "y"]}), tmp_path / "t", TRUTH
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_label_table_may_be_a_csv_with_its_rows_counted_as_a_person_does(tmp_path: Path) -> None:
     good = write_text(tmp_path / "good.csv", "sample_id;label\na;red\nb;blue\n")
-    assert files.read_table(good, LABELS).rows() == [("a", "red", False), ("b", "blue", False)]
+    assert table_files.read_table(good, LABELS).rows() == [("a", "red", False), ("b", "blue", False)]
     with pytest.raises(DataError, match=r"column 'label' has 1 value empty \(first: row 3\)"):
-        files.read_table(write_text(tmp_path / "bad.csv", "sample_id,label\na,red\nb,\n"), LABELS)
+        table_files.read_table(write_text(tmp_path / "bad.csv", "sample_id,label\na,red\nb,\n"), LABELS)
 
 
 def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -250,18 +252,18 @@ def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
 def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match=r"t\.csv"):
-        files.read_csv(tmp_path / "t.csv")
+        csv_files.read_csv(tmp_path / "t.csv")
 
 
 def test_a_blank_line_before_the_header_does_not_hide_the_separator(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\nid;label\n1;red\n")
-    assert files.read_csv(tmp_path / "t.csv").columns == ["id", "label"]
+    assert csv_files.read_csv(tmp_path / "t.csv").columns == ["id", "label"]
 
 
 @pytest.mark.parametrize("text", ["'=x", "'-1"])
 def test_an_apostrophe_of_the_users_own_stays(tmp_path: Path, text: str) -> None:
-    files.write_csv(pl.DataFrame({"id": ["1"], "text": [text]}), tmp_path / "t.csv")
-    assert files.read_csv(tmp_path / "t.csv")["text"].to_list() == [text]
+    csv_files.write_csv(pl.DataFrame({"id": ["1"], "text": [text]}), tmp_path / "t.csv")
+    assert csv_files.read_csv(tmp_path / "t.csv")["text"].to_list() == [text]
 
 
 def part(names: list[str], labels: list[str]) -> pl.DataFrame:
@@ -270,22 +272,22 @@ def part(names: list[str], labels: list[str]) -> pl.DataFrame:
 
 def test_tables_written_as_one_are_read_as_one_in_their_order(tmp_path: Path) -> None:
     parts = [part([f"{number}-{row}" for row in range(50)], ["red"] * 50) for number in range(4)]
-    rows = files.write_tables(iter(parts), tmp_path / "labels.parquet", LABELS)
+    rows = table_files.write_tables(iter(parts), tmp_path / "labels.parquet", LABELS)
     assert rows == 200
-    assert files.read_table(tmp_path / "labels.parquet", LABELS).equals(LABELS.check(pl.concat(parts), "parts"))
-    files.write_tables(iter(parts), tmp_path / "again.parquet", LABELS)
+    assert table_files.read_table(tmp_path / "labels.parquet", LABELS).equals(LABELS.check(pl.concat(parts), "parts"))
+    table_files.write_tables(iter(parts), tmp_path / "again.parquet", LABELS)
     assert files.sha256(tmp_path / "again.parquet") == files.sha256(tmp_path / "labels.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.parquet", "labels.parquet"]
 
 
 def test_no_table_at_all_is_a_table_without_rows(tmp_path: Path) -> None:
-    assert files.write_tables([], tmp_path / "labels.parquet", LABELS) == 0
-    assert files.read_table(tmp_path / "labels.parquet", LABELS).height == 0
+    assert table_files.write_tables([], tmp_path / "labels.parquet", LABELS) == 0
+    assert table_files.read_table(tmp_path / "labels.parquet", LABELS).height == 0
 
 
 def test_one_table_of_several_against_the_contract_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        files.write_tables([part(["a"], ["red"]), part(["b"], [""])], tmp_path / "labels.parquet", LABELS)
+        table_files.write_tables([part(["a"], ["red"]), part(["b"], [""])], tmp_path / "labels.parquet", LABELS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -307,7 +309,7 @@ def scored(**changed: object) -> pl.DataFrame:
 
 def test_some_columns_are_read_in_the_order_asked_for_and_left_out_ones_take_their_value(tmp_path: Path) -> None:
     scored().write_parquet(tmp_path / "scores.parquet")
-    found = files.read_columns(tmp_path / "scores.parquet", SCORES, ["loss", "sample_id", "relabelled", "bald"])
+    found = table_files.read_columns(tmp_path / "scores.parquet", SCORES, ["loss", "sample_id", "relabelled", "bald"])
     assert found.columns == ["loss", "sample_id", "relabelled", "bald"]
     assert found.schema == {"loss": pl.Float32, "sample_id": pl.String, "relabelled": pl.Boolean, "bald": pl.Float32}
     assert found.select("sample_id", "relabelled", "bald").rows() == [("a", False, None), ("b", False, None)]
@@ -316,81 +318,81 @@ def test_some_columns_are_read_in_the_order_asked_for_and_left_out_ones_take_the
 def test_columns_that_are_not_asked_for_are_not_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     scored(entropy=[0.69, float("nan")]).write_parquet(path)
-    assert files.read_columns(path, SCORES, ["sample_id", "loss"]).height == 2
+    assert table_files.read_columns(path, SCORES, ["sample_id", "loss"]).height == 2
     with pytest.raises(DataError) as refused:
-        files.read_columns(path, SCORES, ["sample_id", "entropy"])
+        table_files.read_columns(path, SCORES, ["sample_id", "entropy"])
     assert str(refused.value) == f"{path}: column 'entropy' has 1 value NaN (first: row 2)"
 
 
 def test_a_table_of_which_columns_are_read_is_still_held_to_its_name_and_columns(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     scored().drop("margin").write_parquet(path)
-    assert files.read_columns(path, SCORES, ["sample_id", "loss"]).columns == ["sample_id", "loss"]
+    assert table_files.read_columns(path, SCORES, ["sample_id", "loss"]).columns == ["sample_id", "loss"]
     with pytest.raises(DataError, match=r"scores\.parquet: column 'margin' missing"):
-        files.read_columns(path, SCORES, ["sample_id", "margin"])
+        table_files.read_columns(path, SCORES, ["sample_id", "margin"])
     scored().with_columns(more=pl.lit(1)).write_parquet(path)
     with pytest.raises(DataError, match=r"scores\.parquet: 'more' not part of the table 'scores'"):
-        files.read_columns(path, SCORES, ["sample_id"])
-    files.write_table(part(["a"], ["red"]), path, LABELS)
+        table_files.read_columns(path, SCORES, ["sample_id"])
+    table_files.write_table(part(["a"], ["red"]), path, LABELS)
     with pytest.raises(DataError, match="holds the table 'labels', not 'scores'"):
-        files.read_columns(path, SCORES, ["sample_id"])
+        table_files.read_columns(path, SCORES, ["sample_id"])
     path.write_bytes(b"no parquet")
     with pytest.raises(DataError, match="is no readable parquet file"):
-        files.read_columns(path, SCORES, ["sample_id"])
+        table_files.read_columns(path, SCORES, ["sample_id"])
     with pytest.raises(DataError, match=r"gone\.parquet: no such file$"):
-        files.read_columns(tmp_path / "gone.parquet", SCORES, ["sample_id"])
+        table_files.read_columns(tmp_path / "gone.parquet", SCORES, ["sample_id"])
 
 
 def test_some_columns_of_a_csv_are_read_with_its_rows_counted_as_a_person_does(tmp_path: Path) -> None:
     path = write_text(tmp_path / "labels.csv", "sample_id;label\r\na;red\r\nb;blue\r\n", "utf-8-sig")
-    assert files.read_columns(path, LABELS, ["label"]).rows() == [("red",), ("blue",)]
+    assert table_files.read_columns(path, LABELS, ["label"]).rows() == [("red",), ("blue",)]
     write_text(path, "sample_id,label\na,red\nb,\n")
     with pytest.raises(DataError, match=r"column 'label' has 1 value empty \(first: row 3\)"):
-        files.read_columns(path, LABELS, ["label"])
+        table_files.read_columns(path, LABELS, ["label"])
 
 
 def test_a_csv_begins_with_the_mark_that_tells_spreadsheets_its_encoding(tmp_path: Path) -> None:
-    files.write_csv(pl.DataFrame({"label": ["größer", "診断"]}), tmp_path / "t.csv")
+    csv_files.write_csv(pl.DataFrame({"label": ["größer", "診断"]}), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == b"\xef\xbb\xbf" + "label\ngrößer\n診断\n".encode()
-    assert files.read_csv(tmp_path / "t.csv").rows() == [("größer",), ("診断",)]
+    assert csv_files.read_csv(tmp_path / "t.csv").rows() == [("größer",), ("診断",)]
 
 
 @pytest.mark.parametrize("length", [131_073, 400_000, 3_000_000])
 def test_a_cell_may_be_as_long_as_an_image_in_it(tmp_path: Path, length: int) -> None:
     table = pl.DataFrame({"id": ["1", "2"], "image": ["data:image/png;base64," + "A" * length, "x,\n" * (length // 3)]})
-    files.write_csv(table, tmp_path / "t.csv")
-    found = files.read_csv(tmp_path / "t.csv")
+    csv_files.write_csv(table, tmp_path / "t.csv")
+    found = csv_files.read_csv(tmp_path / "t.csv")
     assert found["image"].to_list() == [text.strip() for text in table["image"]]
 
 
 def test_a_table_that_is_scanned_is_held_to_its_name_and_columns(tmp_path: Path) -> None:
     path = tmp_path / "labels.parquet"
     part(["a"], ["red"]).drop("relabelled").write_parquet(path)
-    assert files.scan_table(path, LABELS).collect()["relabelled"].to_list() == [False]
+    assert table_files.scan_table(path, LABELS).collect()["relabelled"].to_list() == [False]
     with pytest.raises(DataError, match="column 'true_label' missing"):
-        files.scan_table(path, TRUTH)
-    files.write_table(part(["a"], ["red"]), path, LABELS)
+        table_files.scan_table(path, TRUTH)
+    table_files.write_table(part(["a"], ["red"]), path, LABELS)
     with pytest.raises(DataError, match="holds the table 'labels', not 'truth'"):
-        files.scan_table(path, TRUTH)
+        table_files.scan_table(path, TRUTH)
     path.write_bytes(b"no parquet")
     with pytest.raises(DataError, match="is no readable parquet file"):
-        files.scan_table(path, LABELS)
+        table_files.scan_table(path, LABELS)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_separator_within_quoted_names_is_none(separator: str, tmp_path: Path) -> None:
     line = separator.join(['"true;;;"', '"a,,;;\t\t"', '"say ""so;;"""'])
     (tmp_path / "any.csv").write_text(f"{line}\n{separator.join('xyz')}\n")
-    table = files.read_csv(tmp_path / "any.csv")
+    table = csv_files.read_csv(tmp_path / "any.csv")
     assert table.columns == ["true;;;", "a,,;;", 'say "so;;"']
     assert table.row(0) == ("x", "y", "z")
 
 
 def test_names_that_are_made_of_another_separator_do_not_mislead(tmp_path: Path) -> None:
     (tmp_path / "any.csv").write_text("name,;;;,b\nx,1,2\n")
-    assert files.read_csv(tmp_path / "any.csv").columns == ["name", ";;;", "b"]
+    assert csv_files.read_csv(tmp_path / "any.csv").columns == ["name", ";;;", "b"]
 
 
 def test_a_separator_by_which_a_quote_would_end_within_a_cell_is_none(tmp_path: Path) -> None:
     (tmp_path / "any.csv").write_text('"",(all),;;;\n;;;,0.2,0.8\n(all),0.1,0.9\n')
-    assert files.read_csv(tmp_path / "any.csv").columns == ["", "(all)", ";;;"]
+    assert csv_files.read_csv(tmp_path / "any.csv").columns == ["", "(all)", ";;;"]

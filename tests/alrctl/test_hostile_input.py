@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from alrctl import annotators, checkpoints, files, images, limits, parquet_pages, sources
+from alrctl import annotators, checkpoints, csv_files, files, images, limits, parquet_pages, sources, table_files
 from alrctl.annotators import Picture
 from alrctl.answers import bundle
 from alrctl.console import inert
@@ -227,9 +227,9 @@ def test_hdf5_that_claims_too_much_or_leads_elsewhere_is_refused(
 def test_a_parquet_of_far_more_rows_than_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "labels.parquet"
     pl.DataFrame({"sample_id": ["x"], "label": ["a"]}).select(pl.all().repeat_by(500_000).explode()).write_parquet(path)
-    assert files.read_parquet(path).height == 500_000
+    assert table_files.read_parquet(path).height == 500_000
     monkeypatch.setattr(limits, "ROWS", 1000)
-    assert "claims to hold 500,000 rows in " in refused(lambda: files.read_parquet(path))
+    assert "claims to hold 500,000 rows in " in refused(lambda: table_files.read_parquet(path))
 
 
 def test_a_parquet_whose_headers_make_no_sense_is_refused_before_polars_reads_it(tmp_path: Path) -> None:
@@ -254,13 +254,13 @@ def _read_with_long_page(path: Path, whole: bytes) -> object:
     """Read a file whose first page says, in as many bytes as before, that it is longer."""
     assert whole[4:10:5] == b"\x15\x15"  # the page's type, then its length unpacked and packed, each of two bytes
     path.write_bytes(whole[:10] + b"\xfe\x7f" + whole[12:])
-    return files.read_parquet(path)
+    return table_files.read_parquet(path)
 
 
 @pytest.mark.parametrize("names", [[str(n) for n in range(70_000)], [str(n) for n in range(50_000)] + ["49999"]])
 def test_a_header_without_end_is_refused_soon(names: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(",".join(names) + "\n" + "1," * len(names) + "\n")
-    told = refused(lambda: files.read_csv(tmp_path / "a.csv"))
+    told = refused(lambda: csv_files.read_csv(tmp_path / "a.csv"))
     assert "has 70,000 columns; 65,536 are the most" in told or "column '49999' stands twice" in told
 
 

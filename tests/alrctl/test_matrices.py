@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alrctl.files import write_csv
+from alrctl.csv_files import write_csv
 from alrctl.matrices import read_matrix, read_transition
 from schemas.classes import Classes
 from schemas.errors import DataError

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import yaml
 
-from alrctl import files
+from alrctl import table_files
 from schemas.noise import NOISE
 from schemas.noisy_ids import NOISY_IDS
 from schemas.scores import SCORES
@@ -70,13 +70,13 @@ def test_a_table_a_csv_the_noise_and_the_matrix_are_written(alrctl: Alrctl, give
     assert ran.code == 0, ran.err
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == WRITTEN
-    listed = files.read_table(out / "noisy_ids.parquet", NOISY_IDS)
+    listed = table_files.read_table(out / "noisy_ids.parquet", NOISY_IDS)
     assert sorted(listed["sample_id"]) == [f"s{number:02d}" for number in range(0, 60, 3)]
     assert set(listed["given_label"]) == {"green", "blue"} and set(listed["suggested_label"]) == {"red", "green"}
     by_hand = pl.read_csv(out / "noisy_ids.csv")
     assert by_hand.columns == NOISY_IDS.schema.column_names()
     assert by_hand["sample_id"].equals(listed["sample_id"])
-    noise = files.read_table(out / "noise.parquet", NOISE)
+    noise = table_files.read_table(out / "noise.parquet", NOISE)
     assert noise["label"].to_list() == [*CLASSES, "(all)"]
     assert noise["samples"].to_list() == [20, 30, 10, 60]
     assert noise["estimated_errors"].to_list() == pytest.approx([0, 10, 10, 20], abs=0.5)
@@ -115,7 +115,7 @@ def test_no_label_at_all_may_be_wrong(alrctl: Alrctl, given: Any, tmp_path: Path
     ran = alrctl(*given(clean))
     assert ran.code == 0, ran.err
     assert "no label is probably wrong, by estimate" in ran.out
-    assert files.read_table(tmp_path / "out/noisy_ids.parquet", NOISY_IDS).is_empty()
+    assert table_files.read_table(tmp_path / "out/noisy_ids.parquet", NOISY_IDS).is_empty()
     assert (tmp_path / "out/noisy_ids.csv").read_text(encoding="utf-8-sig").strip().split(",")[0] == "rank"
 
 
@@ -127,7 +127,7 @@ def test_ids_that_look_like_formulas_or_markup_are_text_everywhere(alrctl: Alrct
     ran = alrctl(*given(foreign(sample_id=names)))
     assert ran.code == 0, ran.err
     assert "[/b]" in ran.out
-    listed = files.read_table(tmp_path / "out/noisy_ids.parquet", NOISY_IDS)["sample_id"]
+    listed = table_files.read_table(tmp_path / "out/noisy_ids.parquet", NOISY_IDS)["sample_id"]
     assert set(EVIL) <= set(listed)
     cells = pl.read_csv(tmp_path / "out/noisy_ids.csv", infer_schema=False)["sample_id"]
     assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
@@ -174,9 +174,11 @@ def test_no_other_column_of_the_scores_is_read_than_is_needed(
     alrctl: Alrctl, given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    read = files.read_columns
+    read = table_files.read_columns
     monkeypatch.setattr(
-        files, "read_columns", lambda path, contract, names: asked.append(tuple(names)) or read(path, contract, names)
+        table_files,
+        "read_columns",
+        lambda path, contract, names: asked.append(tuple(names)) or read(path, contract, names),
     )
     assert alrctl(*given()).code == 0
     assert asked == [("sample_id", "group_id", "given_label", "relabelled", "posterior", "true_posterior", "loss")]

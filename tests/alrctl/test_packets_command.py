@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import polars as pl
 import pytest
 
-from alrctl import files
+from alrctl import csv_files
 from tests.conftest import Alrctl
 
 
@@ -43,12 +43,18 @@ def test_nothing_in_a_packet_tells_the_label_or_the_sample(packets: Path) -> Non
         assert queue["reason"][0] not in content
     task = json.loads((packets / "1-ann.tasks.json").read_text())[0]
     assert set(task["data"]) == {"image", "sample_id"}
-    assert files.read_csv(packets / "1-ann.csv").columns == ["position", "sample_id", "label", "annotator", "comment"]
+    assert csv_files.read_csv(packets / "1-ann.csv").columns == [
+        "position",
+        "sample_id",
+        "label",
+        "annotator",
+        "comment",
+    ]
 
 
 def answer(packets: Path, stem: str, path: Path, label: str = "blue") -> Path:
     """Fill a packet's table in."""
-    files.write_csv(files.read_csv(packets / f"{stem}.csv").with_columns(label=pl.lit(label)), path)
+    csv_files.write_csv(csv_files.read_csv(packets / f"{stem}.csv").with_columns(label=pl.lit(label)), path)
     return path
 
 

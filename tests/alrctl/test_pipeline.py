@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from alrctl import files, pipeline
+from alrctl import csv_files, pipeline
 from schemas.errors import DataError, UsageError
 
 Alrctl = Callable[..., Any]
@@ -308,7 +308,7 @@ def test_options_of_select_that_do_not_go_together_are_told_with_the_file() -> N
 
 def fill_in(queue: Path, out: Path) -> None:
     """Answer as an expert with a spreadsheet does: the class that stands in the image's name."""
-    asked = files.read_csv(queue)
+    asked = csv_files.read_csv(queue)
     told = asked["sample_id"].str.split("/").list.first()
     asked.with_columns(label=told, annotator=pl.lit("dr")).write_csv(out, separator=";", line_terminator="\r\n")
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from alrctl import figures, files
+from alrctl import figures, table_files
 from schemas.ledger import LEDGER
 
 Alrctl = Callable[..., Any]
@@ -233,7 +233,7 @@ def test_the_images_of_changed_labels_are_shown_as_many_as_are_asked_for(
     for most in (0, 2, 60):
         assert alrctl("report", evil, "-o", tmp_path / "report.html", "--thumbnails", most).code == 0
         shown[most] = (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/webp")
-    ledger = [files.read_table(path, LEDGER) for path in evil.rglob("ledger.parquet")]
+    ledger = [table_files.read_table(path, LEDGER) for path in evil.rglob("ledger.parquet")]
     changed = sum(
         (one.filter(kind="decision")["label_before"] != one.filter(kind="decision")["label_after"]).sum()
         for one in ledger

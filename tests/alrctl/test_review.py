@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from alrctl import files, review
+from alrctl import review, table_files
 from alrctl.annotators import Picture
 from schemas.queue import QUEUE
 
@@ -93,7 +93,7 @@ def write_queue(folder: Path, sample_ids: list[str], **columns: Any) -> Path:
     } | columns
     folder.mkdir(parents=True, exist_ok=True)
     frame = pl.DataFrame(rows, schema_overrides={"sample_id": pl.String, "given_label": pl.String, "reason": pl.String})
-    files.write_table(QUEUE.empty() if count == 0 else frame, folder / "queue.parquet", QUEUE)
+    table_files.write_table(QUEUE.empty() if count == 0 else frame, folder / "queue.parquet", QUEUE)
     return folder
 
 
@@ -140,7 +140,7 @@ def test_the_page_holds_the_queue_in_its_order_and_every_image(
     assert ran.code == 0, ran.err
     assert ran.document["summary"] == {"samples": 6, "images": 6, "bytes": out.stat().st_size}
     told = read(out).told
-    rows = files.read_table(queue / "queue.parquet", QUEUE)
+    rows = table_files.read_table(queue / "queue.parquet", QUEUE)
     assert [row[0] for row in told["samples"]] == rows["sample_id"].to_list()
     assert [row[1:] for row in told["samples"]] == [["red", "green", "the network disagrees", True]] * 6
     assert told["classes"] == ["blue", "green", "red"]
@@ -385,7 +385,7 @@ def test_a_place_that_cannot_be_written_is_refused(alrctl: Alrctl, data: Path, q
 def test_a_broken_original_leaves_no_page(alrctl: Alrctl, queue: Path, data: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(data.parent, base)
-    last = files.read_table(queue / "queue.parquet", QUEUE)["sample_id"][-1]
+    last = table_files.read_table(queue / "queue.parquet", QUEUE)["sample_id"][-1]
     (base / last).write_bytes(b"no image")
     before = tmp_path / "a.html"
     before.write_text("the page of yesterday")

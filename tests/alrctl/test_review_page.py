@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from alrctl import files, review
+from alrctl import csv_files, files, review
 from alrctl.annotators import Picture
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -61,7 +61,7 @@ class Desk:
         with self.page.expect_download() as caught:
             self.page.click(button)
         caught.value.save_as(folder / "answers.csv")
-        return files.read_csv(folder / "answers.csv")
+        return csv_files.read_csv(folder / "answers.csv")
 
 
 @pytest.fixture(scope="module")
@@ -280,9 +280,9 @@ def test_any_text_that_a_csv_can_hold_is_read_back_as_it_was(
     desk = open_page(write(1))
     content = desk.page.evaluate("rows => csvText(rows)", rows)
     (tmp_path / "page.csv").write_bytes(content.encode())
-    table = files.read_csv(tmp_path / "page.csv")
+    table = csv_files.read_csv(tmp_path / "page.csv")
     assert table["comment"].to_list() == texts
-    files.write_csv(table, tmp_path / "table.csv")
+    csv_files.write_csv(table, tmp_path / "table.csv")
     for name in ("page.csv", "table.csv"):
         given = (tmp_path / name).read_bytes().decode()
         back = desk.page.evaluate("text => parseAnswers(text)", given)
@@ -368,7 +368,7 @@ def test_answers_of_another_browser_are_merged_and_the_later_counts(
         ["stranger", "basal", "bert", "false", "9.0", "", late],
     ]
     frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
-    files.write_csv(frame, tmp_path / "theirs.csv")
+    csv_files.write_csv(frame, tmp_path / "theirs.csv")
     desk.page.click("#open-settings")
     plan = desk.plan_of(tmp_path / "theirs.csv")
     told = "2 new answers. 1 answer given later than yours would replace them. 1 answer of yours would stay"

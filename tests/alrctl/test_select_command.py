@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from alrctl import files
+from alrctl import csv_files, files, table_files
 from alrctl.image_pack import open_pack
 from schemas.queue import QUEUE
 
@@ -46,7 +46,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def queue_of(directory: Path) -> pl.DataFrame:
-    return files.read_table(directory / "queue.parquet", QUEUE)
+    return table_files.read_table(directory / "queue.parquet", QUEUE)
 
 
 def archived(directory: Path) -> dict[str, bytes]:
@@ -94,7 +94,7 @@ def test_every_file_is_written_and_in_the_manifest(chosen: Path) -> None:
 
 def test_the_csv_to_fill_in_is_the_queue_with_empty_columns(chosen: Path) -> None:
     assert (chosen / "queue.csv").read_bytes().startswith(b"\xef\xbb\xbfrank,sample_id,image,")
-    table, queue = files.read_csv(chosen / "queue.csv"), queue_of(chosen)
+    table, queue = csv_files.read_csv(chosen / "queue.csv"), queue_of(chosen)
     wanted = ["rank", "sample_id", "image", "given_label", "suggested_label", "label", "annotator", "comment", "reason"]
     assert table.columns == wanted
     for name in ("sample_id", "given_label", "suggested_label", "reason"):
@@ -144,7 +144,7 @@ def test_no_images_are_shown_where_none_are_wanted(finished: Path, alrctl: Alrct
     out = tmp_path / "q"
     assert alrctl("select", finished / "r1/scores", "--budget", 4, "--images", "none", "-o", out).code == 0
     assert list(contents(out)) == WITHOUT_IMAGES
-    assert files.read_csv(out / "queue.csv")["image"].to_list() == queue_of(out)["sample_id"].to_list()
+    assert csv_files.read_csv(out / "queue.csv")["image"].to_list() == queue_of(out)["sample_id"].to_list()
     assert "images" not in json.loads((out / "manifest.json").read_text())["inputs"]
 
 
@@ -248,7 +248,7 @@ def test_foreign_scores_give_what_can_be_made_without_images(foreign: Path, alrc
     assert ran.code == 0, ran.err
     assert list(contents(out)) == WITHOUT_IMAGES
     assert [label["name"] for label in json.loads((out / "cvat_labels.json").read_text())] == ["blue", "green", "red"]
-    assert files.read_csv(out / "queue.csv")["image"].to_list() == queue_of(out)["sample_id"].to_list()
+    assert csv_files.read_csv(out / "queue.csv")["image"].to_list() == queue_of(out)["sample_id"].to_list()
     told = "--strategy expected-correction: the order of the classes is not recorded; give --data"
     check_refused(alrctl("select", foreign, "--budget", 5, "-o", out / "no"), 2, told, out / "no")
 
@@ -470,7 +470,7 @@ def test_the_summary_says_what_the_queue_costs(finished: Path, alrctl: Alrctl, t
 def test_a_queue_filled_in_by_a_spreadsheet_goes_through_relabel(
     work: Path, chosen: Path, alrctl: Alrctl, tmp_path: Path
 ) -> None:
-    asked = files.read_csv(chosen / "queue.csv")
+    asked = csv_files.read_csv(chosen / "queue.csv")
     truth = asked["sample_id"].str.split("/").list.first()
     rows = [
         asked.columns,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from alrctl import files, signals
+from alrctl import signals, table_files
 from schemas.errors import MismatchError
 from schemas.signals import SIGNALS
 
@@ -25,7 +25,7 @@ def written(path: Path, names: list[str], network: int = 1) -> Path:
         for epoch in range(2)
         for name in names
     ]
-    files.write_table(SIGNALS.rows(rows), path / "signals.parquet", SIGNALS)
+    table_files.write_table(SIGNALS.rows(rows), path / "signals.parquet", SIGNALS)
     return path / "signals.parquet"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from alrctl import files
+from alrctl import table_files
 from schemas.contract import Contract
 from schemas.errors import DataError
 from schemas.tables import TABLES
@@ -68,8 +68,8 @@ def rows(contract: Contract, seed: int) -> pl.DataFrame:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_table_is_read_as_it_was_written(contract: Contract, seed: int, tmp_path: Path) -> None:
     written = rows(contract, seed)
-    files.write_table(written, tmp_path / contract.file_name, contract)
-    found = files.read_table(tmp_path / contract.file_name, contract)
+    table_files.write_table(written, tmp_path / contract.file_name, contract)
+    found = table_files.read_table(tmp_path / contract.file_name, contract)
     assert found.height == ROWS
     assert found.schema == contract.empty().schema
     assert found.equals(written)
@@ -77,13 +77,13 @@ def test_a_table_is_read_as_it_was_written(contract: Contract, seed: int, tmp_pa
 
 @pytest.mark.parametrize("contract", TABLES.values(), ids=TABLES.keys())
 def test_a_table_without_rows_is_read_as_it_was_written(contract: Contract, tmp_path: Path) -> None:
-    files.write_table(contract.empty(), tmp_path / "empty.parquet", contract)
-    assert files.read_table(tmp_path / "empty.parquet", contract).equals(contract.empty())
+    table_files.write_table(contract.empty(), tmp_path / "empty.parquet", contract)
+    assert table_files.read_table(tmp_path / "empty.parquet", contract).equals(contract.empty())
 
 
 @pytest.mark.parametrize("contract", TABLES.values(), ids=TABLES.keys())
 def test_a_file_carries_its_tables_name_and_version(contract: Contract, tmp_path: Path) -> None:
-    files.write_table(contract.empty(), tmp_path / "t.parquet", contract)
+    table_files.write_table(contract.empty(), tmp_path / "t.parquet", contract)
     metadata = pl.read_parquet_metadata(tmp_path / "t.parquet")
     assert metadata["alrctl.schema"] == contract.name
     assert metadata["alrctl.schema_version"] == str(contract.version)
@@ -93,23 +93,23 @@ def test_a_file_carries_its_tables_name_and_version(contract: Contract, tmp_path
 def test_a_foreign_file_without_metadata_is_accepted(contract: Contract, tmp_path: Path) -> None:
     written = rows(contract, 2)
     written.write_parquet(tmp_path / "foreign.parquet")
-    assert files.read_table(tmp_path / "foreign.parquet", contract).equals(written)
+    assert table_files.read_table(tmp_path / "foreign.parquet", contract).equals(written)
 
 
 @pytest.mark.parametrize("contract", TABLES.values(), ids=TABLES.keys())
 def test_columns_that_may_be_left_out_are_filled_in(contract: Contract, tmp_path: Path) -> None:
     written = rows(contract, 3)
     written.drop(list(contract.optional)).write_parquet(tmp_path / "foreign.parquet")
-    found = files.read_table(tmp_path / "foreign.parquet", contract)
+    found = table_files.read_table(tmp_path / "foreign.parquet", contract)
     for name, value in contract.optional.items():
         assert found[name].to_list() == [value] * ROWS
 
 
 def test_another_table_in_the_tables_place_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.parquet"
-    files.write_table(TABLES["truth"].empty(), path, TABLES["truth"])
+    table_files.write_table(TABLES["truth"].empty(), path, TABLES["truth"])
     with pytest.raises(DataError) as caught:
-        files.read_table(path, TABLES["labels"])
+        table_files.read_table(path, TABLES["labels"])
     assert str(caught.value) == f"{path}: holds the table 'truth', not 'labels'"
 
 
@@ -117,14 +117,14 @@ def test_a_later_version_of_a_table_is_refused(tmp_path: Path) -> None:
     path, contract = tmp_path / "labels.parquet", TABLES["labels"]
     contract.empty().write_parquet(path, metadata={**contract.metadata, "alrctl.schema_version": "2"})
     with pytest.raises(DataError) as caught:
-        files.read_table(path, contract)
+        table_files.read_table(path, contract)
     assert str(caught.value) == f"{path}: version 2 of the table 'labels'; this program reads 1"
 
 
 def test_a_table_against_its_contract_is_not_written(tmp_path: Path) -> None:
     twice = pl.DataFrame({"sample_id": ["a", "a"], "true_label": ["x", "y"]})
     with pytest.raises(DataError, match="repeated"):
-        files.write_table(twice, tmp_path / "truth.parquet", TABLES["truth"])
+        table_files.write_table(twice, tmp_path / "truth.parquet", TABLES["truth"])
     assert not (tmp_path / "truth.parquet").exists()
 
 

@@ -1,0 +1,128 @@
+"""Tables as parquet files, held to their contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from alrctl import parquet_pages
+from alrctl.csv_files import read_csv
+from alrctl.files import explained_read
+from schemas.contract import Contract
+from schemas.errors import DataError
+
+_ROW_GROUP = 1 << 18
+
+
+def read_table(path: Path, contract: Contract) -> pl.DataFrame:
+    """Read a parquet file, or a CSV where the contract is for people, and hold it to its contract.
+
+    Raises:
+        DataError: not readable, or against the contract.
+    """
+    if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
+        return contract.check(read_csv(path), str(path), first_row=2)
+    frame = read_parquet(path)
+    with explained_read(path, "parquet"):
+        metadata = pl.read_parquet_metadata(path)
+    _check_written_as(metadata, path, contract)
+    return contract.check(frame, str(path))
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a parquet file, or some of its columns, whoever wrote it.
+
+    Raises:
+        DataError: not readable, or with more rows than its bytes can hold.
+    """
+    check_parquet(path)
+    with explained_read(path, "parquet"):
+        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+
+
+def check_parquet(path: Path) -> None:
+    """Refuse a parquet file whose headers claim what its bytes cannot hold.
+
+    Raises:
+        DataError: they do, or it is not readable.
+    """
+    with explained_read(path, "parquet"):
+        parquet_pages.check(path)
+
+
+def scan_table(path: Path, contract: Contract) -> pl.LazyFrame:
+    """Read a parquet file that may be larger than memory; its columns are held to its contract, its rows are not.
+
+    Raises:
+        DataError: not readable, or with other columns.
+    """
+    check_parquet(path)
+    with explained_read(path, "parquet"):
+        metadata = pl.read_parquet_metadata(path)
+        head = pl.read_parquet(path, n_rows=1)
+    _check_written_as(metadata, path, contract)
+    contract.check(head, str(path))
+    absent = {name: pl.lit(value) for name, value in contract.optional.items() if name not in head.columns}
+    return pl.scan_parquet(path).with_columns(**absent)
+
+
+def read_columns(path: Path, contract: Contract, names: Sequence[str]) -> pl.DataFrame:
+    """Read some columns of a table, and hold these to its contract; of parquet, no other is read.
+
+    Raises:
+        DataError: not readable, or against the contract.
+    """
+    part = contract.part(names)
+    is_text = path.suffix.lower() in {".csv", ".tsv", ".txt"}
+    if not is_text:
+        check_parquet(path)
+    with explained_read(path, "CSV" if is_text else "parquet"):
+        frame = read_csv(path).lazy() if is_text else pl.scan_parquet(path)
+        there = frame.collect_schema().names()
+    if not is_text:
+        with explained_read(path, "parquet"):
+            metadata = pl.read_parquet_metadata(path)
+        _check_written_as(metadata, path, contract)
+    unknown = [name for name in there if name not in contract.schema.column_names()]
+    wanted = [name for name in there if name in names or (name in unknown and not contract.extra)]
+    with explained_read(path, "parquet"):
+        found = frame.select(wanted).collect()
+    return part.check(found, str(path), first_row=2 if is_text else 1)
+
+
+def _check_written_as(metadata: Mapping[str, str], path: Path, contract: Contract) -> None:
+    written_as = metadata.get("alrctl.schema", contract.name)
+    if written_as != contract.name:
+        raise DataError(f"{path}: holds the table '{written_as}', not '{contract.name}'")
+    version = metadata.get("alrctl.schema_version", str(contract.version))
+    if version != str(contract.version):
+        raise DataError(
+            f"{path}: version {version} of the table '{contract.name}'; this program reads {contract.version}"
+        )
+
+
+def write_table(frame: pl.DataFrame, path: Path, contract: Contract) -> None:
+    """Write a table as parquet with its contract's name and version in the metadata, checked first."""
+    checked = contract.check(frame, contract.name)
+    checked.write_parquet(path, compression="zstd", statistics=True, metadata=contract.metadata)
+
+
+def write_tables(frames: Iterable[pl.DataFrame], path: Path, contract: Contract) -> int:
+    """Write tables as one parquet file, one after the other, without holding more than one; return the rows written.
+
+    Each is checked by itself; that no key stands in two of them is for the caller to see to.
+    """
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        parts, rows = [Path(folder) / "0.parquet"], 0
+        contract.empty().write_parquet(parts[0])
+        for number, frame in enumerate(frames, 1):
+            parts.append(Path(folder) / f"{number}.parquet")
+            contract.check(frame, contract.name).write_parquet(parts[-1], compression="lz4")
+            rows += frame.height
+        pl.scan_parquet(parts).sink_parquet(
+            path, compression="zstd", statistics=True, metadata=contract.metadata, row_group_size=_ROW_GROUP
+        )
+    return rows
