@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataframely as dy
 import polars as pl
 
 from schemas.contract import Contract
+from schemas.frames import dy
 from schemas.posteriors import sums_to_one
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import dataframely as dy
 import polars as pl
 from polars.exceptions import PolarsError
 
 from schemas.errors import DataError, listing, nearest, plural
+from schemas.frames import dy
 
 _RULES = {
     "primary_key": "repeated (it must be unique)",

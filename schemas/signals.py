@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataframely as dy
-
 from schemas.contract import Contract
+from schemas.frames import dy
 
 
 class Signals(dy.Schema):

@@ -19,7 +19,7 @@ from alrctl.app import COMMANDS, app
 Alrctl = Callable[..., Any]
 Complete = Callable[[str], list[str]]
 
-SLOW = {"torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "jinja2"}
+SLOW = {"torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "jinja2", "sqlalchemy"}
 NOT_QUICK = {"polars", "numpy", "pydantic", "dataframely"}
 
 
