@@ -37,7 +37,7 @@ _FIRST_RATE = 0.3
 _WIDTHS = (1.0, 2.0, 4.0)
 """Of the kernels of the views, against the median distance of samples."""
 _DRAWS = 200
-_BLOCK = 50_000
+_BLOCK = 8_192
 
 
 class Features(Protocol):

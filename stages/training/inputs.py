@@ -17,7 +17,7 @@ from stages.training.augmentation import Augmentation, augment
 Train = Literal["all", "head"]
 
 _ALL = slice(None)
-_AT_ONCE = 50_000
+_AT_ONCE = 8_192
 """Samples whose features are held at a time."""
 
 
