@@ -88,7 +88,7 @@ def _posterior(table: pl.DataFrame, path: Path, names: tuple[str, ...], logits: 
             if len(absent) < len(names):
                 raise MismatchError(f"{path}: has columns for some classes and none for {listing(absent)}")
             return None
-        found = _numbers(table.select(names_ := [str(column) for column in columns]), path, names_)
+        found = _numbers(table[names_ := [str(column) for column in columns]], path, names_)
     if not logits:
         return _as_distributions(found, table["sample_id"], path)
     bad = np.flatnonzero(~np.isfinite(found).all(axis=1))

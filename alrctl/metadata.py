@@ -55,9 +55,11 @@ def _matched(found: pl.DataFrame, samples: pl.DataFrame, path: Path) -> pl.DataF
             absent = ids.filter(~ids.is_in(found["sample_id"].cast(pl.String).implode()))
             raise MismatchError(f"{path}: lacks {len(absent):,} samples of the split (first: '{absent[0]}')")
         raise MismatchError(f"{path}: no column holds the ids of the split's samples (found: {listing(found.columns)})")
-    told = found.with_columns(pl.col(key).cast(pl.String)).filter(pl.col(key).is_in(ids.implode()))
-    if told[key].n_unique() < told.height:
-        twice = told.filter(pl.col(key).is_duplicated())[key][0]
+    rest = {name: found[name] for name in found.columns if name != key}
+    told = pl.DataFrame({"sample_id": found[key].cast(pl.String), **rest})
+    told = told.filter(pl.col("sample_id").is_in(ids.implode()))
+    if told["sample_id"].n_unique() < told.height:
+        twice = told["sample_id"].filter(told["sample_id"].is_duplicated())[0]
         raise MismatchError(f"{path}: '{twice}' stands twice in column '{key}'")
     own = [name for name in samples.columns if name == "sample_id" or name not in told.columns]
-    return samples.select(own).join(told, left_on="sample_id", right_on=key, how="left", maintain_order="left")
+    return samples.select(own).join(told, on="sample_id", how="left", maintain_order="left")

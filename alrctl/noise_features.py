@@ -79,7 +79,9 @@ def _of_table(path: Path, dataset: DataSet, rows: NDArray[np.int64]) -> Features
         raise DataError(f"{path}: {wanted} (found: {listing(schema)})")
     table = table_files.read_parquet(path, ["sample_id", lists[0]])
     with files.explained_read(path, "parquet"):
-        table = table.select(pl.col("sample_id").cast(pl.String), features=pl.col(lists[0]).cast(pl.List(pl.Float32)))
+        table = pl.DataFrame(
+            {"sample_id": table["sample_id"].cast(pl.String), "features": table[lists[0]].cast(pl.List(pl.Float32))}
+        )
     if table["sample_id"].n_unique() < table.height:
         twice = table["sample_id"].filter(table["sample_id"].is_duplicated())
         raise DataError(f"{path}: {plural(len(twice), 'row')} with a sample_id that stands twice (first: '{twice[0]}')")

@@ -58,13 +58,18 @@ def table(rows: Sequence[Row], source: str) -> pl.DataFrame:
     return READ_ANSWERS.check(pl.DataFrame(columns, schema=schema), source)
 
 
+def _is_text(value: str) -> bool:
+    """Say whether a text can be written: JSON can name half a letter, which no file holds."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def _fits(value: Any, dtype: pl.DataType) -> bool:
     if value is None:
         return True
     if isinstance(value, bool):
         return dtype == pl.Boolean
     if dtype == pl.String:
-        return isinstance(value, str)
+        return isinstance(value, str) and _is_text(value)
     return isinstance(value, int | float) and (dtype.is_float() or isinstance(value, int))
 
 

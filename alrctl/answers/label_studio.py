@@ -121,7 +121,7 @@ def _chosen(value: Any, where: str) -> list[Any]:
     if isinstance(value, str) and value.startswith("{") and '"choices"' in value:
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: a list of choices is no JSON ({error})") from error
     if isinstance(value, dict):
         value = value.get("choices", [])

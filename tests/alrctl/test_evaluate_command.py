@@ -353,6 +353,16 @@ def test_sub_groups_are_told_by_value_and_by_band_and_what_is_missing_apart(proj
     assert missing == (TEST % 9 == 0).sum()
 
 
+def test_columns_of_metadata_may_be_named_like_patterns(project: Project) -> None:
+    path = metadata(project)
+    header, rest = path.read_text().split("\n", 1)
+    path.write_text(header.replace("image", "*").replace("sex", "^s.*$") + "\n" + rest)
+    ran = project.run(project.csv(columns()), "--metadata", path, "--by", "^s.*$")
+    assert ran.code == 0, ran.err
+    table = table_files.read_table(project.out / "subgroups.parquet", SUBGROUPS)
+    assert set(table["subgroup"]) == {"f", "m"}
+
+
 def test_a_column_of_the_samples_makes_sub_groups_too(project: Project) -> None:
     assert project.run(project.csv(columns()), "--by", "width").code == 0
     assert set(table_files.read_table(project.out / "subgroups.parquet", SUBGROUPS)["subgroup"]) == {"9"}

@@ -284,6 +284,13 @@ def test_a_column_a_class_is_understood(ingest: Ingest, tmp_path: Path, marks: t
     assert found.names == ["MEL", "BCC"], "in the order of the columns; a class without samples is none"
 
 
+def test_a_class_may_be_named_like_a_pattern(ingest: Ingest, tmp_path: Path) -> None:
+    rows = listed(tmp_path, [(f"{number}.png", "*" if number % 3 else "^M.*$") for number in range(30)])
+    one_hot = [(path, *(int(label == name) for name in ("MEL", "*", "^M.*$"))) for path, label in rows]
+    found = ingest(write_table(tmp_path / "truth.csv", ("image", "MEL", "*", "^M.*$"), one_hot))
+    assert {name: row[0] for name, row in found.rows.items()} == dict(rows)
+
+
 def test_rows_that_mark_no_class_or_two_are_refused(ingest: Ingest, tmp_path: Path) -> None:
     rows = [("0.png", 1, 0), ("1.png", 1, 1), ("2.png", 0, 0)]
     source = write_table(tmp_path / "truth.csv", ("image", "MEL", "NV"), rows)

@@ -109,6 +109,18 @@ def test_a_name_that_would_spoil_a_message_is_written_otherwise(name: str, desk:
     assert header.isprintable() and len(header) < 600
 
 
+def test_choices_without_end_are_refused(desk: Any, write: Any) -> None:
+    endless = '{"choices":' * 100_000
+    assert "a list of choices is no JSON" in told(desk, write("a.json", [FLAT | {"label": endless}]))
+
+
+@pytest.mark.parametrize("key", ["label", "comment"])
+def test_half_a_letter_within_a_cell_is_no_text(key: str, desk: Any, write: Any) -> None:
+    cell = {"label": r'{"choices": ["a\ud800b"]}', "comment": r'{"text": "a\ud800b"}'}[key]
+    path = write("a.json", [FLAT | {"label": "naevus"} | {key: cell}])
+    assert f"'{key}' of answer 1 is 'a\\ud800b', which is of the wrong kind" in told(desk, path)
+
+
 Hostile = Callable[[], bytes]
 HOSTILE: dict[str, Hostile] = {
     "brackets": lambda: b"[" * BIG,
