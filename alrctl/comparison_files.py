@@ -11,7 +11,8 @@ import polars as pl
 from rich.markup import escape
 
 from alrctl import figures, files
-from alrctl.job import Session, Summary, Target
+from alrctl.session import Session, Summary
+from alrctl.target import Target
 from schemas.curves import CURVES
 from stages.methods import verdicts
 from stages.methods.findings import Arm, Findings, Point

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from alrctl import figures, validation_labels
 from alrctl.dataset import DataSet
-from alrctl.job import Summary, Target
+from alrctl.session import Summary
+from alrctl.target import Target
 from schemas.errors import listing
 from schemas.judgement import JUDGEMENT
 from schemas.per_class import PER_CLASS

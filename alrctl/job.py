@@ -6,108 +6,29 @@ import hashlib
 import json
 import os
 import shlex
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import polars as pl
 from pydantic import BaseModel
 from rich.markup import escape
 
-from alrctl import __version__, artifacts, csv_files, files, manifest, processes, table_files, tracking
-from alrctl.console import LiveReport, Voice
+from alrctl import __version__, artifacts, files, manifest, processes, tracking
+from alrctl.console import LiveReport
 from alrctl.naming import option_names
+from alrctl.session import Outcome, Session, Summary
+from alrctl.target import Target
 from alrctl.workplace import Workplace, check_edits, check_free, recover
-from schemas.contract import Contract
-from schemas.errors import MismatchError, UsageError, listing
+from schemas.errors import MismatchError, listing
 from stages.report import NEUTRAL
 
-Status = Literal["done", "unchanged", "would run", "helped"]
-Summary = dict[str, Any]
 Preview = Callable[[LiveReport], Summary]
 
 
 FILLED_IN = ("queue.csv",)
 """Outputs that people are asked to write into."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """What the common flags of all commands say."""
-
-    voice: Voice
-    force: bool = False
-    dry_run: bool = False
-    allow_stale: bool = False
-    command: tuple[str, ...] = ()
-    track: tracking.Tracking | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a stage's run ended."""
-
-    stage: str
-    status: Status
-    out: Path
-    summary: Summary = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        return {
-            "stage": self.stage,
-            "status": self.status,
-            "out": str(self.out),
-            "summary": self.summary,
-            "warnings": list(self.warnings),
-        }
-
-
-class Target:
-    """The place a stage's outputs are written to, before they are put in place together."""
-
-    def __init__(self, workplace: Workplace, report: LiveReport) -> None:
-        self.directory = workplace.new
-        self.state = workplace.state
-        self.report = report
-        self.device = "cpu"
-        self._rows: dict[str, int] = {}
-
-    def path(self, name: str) -> Path:
-        """Return where the file of that name is to be written."""
-        return self.directory / name
-
-    def begin_writing(self) -> None:
-        """Say that all is computed: of several processes only the first goes on."""
-        processes.leave_unless_first()
-
-    def table(self, frame: pl.DataFrame, contract: Contract) -> None:
-        """Write a table under its usual name."""
-        table_files.write_table(frame, self.path(contract.file_name), contract)
-        self._rows[contract.file_name] = frame.height
-
-    def tables(self, frames: Iterable[pl.DataFrame], contract: Contract) -> None:
-        """Write tables as one, under its usual name, without holding more than one of them."""
-        self._rows[contract.file_name] = table_files.write_tables(frames, self.path(contract.file_name), contract)
-
-    def csv(self, frame: pl.DataFrame, name: str) -> None:
-        """Write a CSV for people."""
-        csv_files.write_csv(frame, self.path(name))
-        self._rows[name] = frame.height
-
-    def records(self) -> dict[str, manifest.OutputRecord]:
-        """Return the manifest's record of each file written."""
-        return {
-            path.name: manifest.OutputRecord(
-                sha256=files.sha256(path), bytes=path.stat().st_size, rows=self._rows.get(path.name)
-            )
-            for path in sorted(self.directory.iterdir())
-        }
 
 
 class Job:
@@ -336,19 +257,3 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 def _stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def command_line() -> tuple[str, ...]:
-    """Return the command as it was typed, but for passwords."""
-    typed = sys.argv[1:] if os.path.basename(sys.argv[0]) != "-c" else []
-    return ("alrctl", *map(tracking.without_password, typed))
-
-
-def require(condition: bool, text: str) -> None:
-    """Refuse a wrong combination of options.
-
-    Raises:
-        UsageError: the condition does not hold.
-    """
-    if not condition:
-        raise UsageError(text)

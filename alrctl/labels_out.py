@@ -8,7 +8,8 @@ import polars as pl
 
 from alrctl import artifacts
 from alrctl.dataset import CLASSES
-from alrctl.job import Job, Target
+from alrctl.job import Job
+from alrctl.target import Target
 from schemas.conflicts import CONFLICTS
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl.job import Target
 from alrctl.matrices import ALL, GIVEN, TRANSITION
+from alrctl.target import Target
 from schemas.noise import NOISE
 
 _RATE = ("noise_rate", "value"), ("low", "low"), ("high", "high")

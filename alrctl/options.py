@@ -7,39 +7,33 @@ one pass and told at once, each with the nearest valid name.
 from __future__ import annotations
 
 import copy
-import errno
 import inspect
-import os
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from alrctl import files, processes, tracking
+from alrctl import processes, tracking
 from alrctl.console import Voice
-from alrctl.job import Outcome, Session, command_line
+from alrctl.ending import reported
 from alrctl.naming import option_names
+from alrctl.option_values import Place, flag, merge, read_config, read_track
+from alrctl.session import Outcome, Session, command_line
 from alrctl.surface import one_of
-from schemas.errors import AlrctlError, DataError, TerminatedError, UsageError, nearest
+from schemas.errors import UsageError
 
 _WIDEST = 20
 """Characters up to which the words that an option takes stand beside it; longer lists would be broken in mid-word."""
-
-_GOES_ON = "nothing half-done was left, the same command goes on"
 
 Command = Callable[..., Outcome | None]
 
 _NOT_TYPED = frozenset({"session", "config"})
 """Parameters of a command's function that are made, and not typed."""
-
-NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP)
-"""What the system says of a name that no file can have, wherever such a name is first looked at."""
 
 _COMMON: dict[str, tuple[Any, Any]] = {
     "config_file": (
@@ -85,18 +79,6 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A path (or other) parameter of a command's own."""
-
-    name: str
-    required: bool
-    default: Any
-    is_argument: bool
-    is_path: bool
-    is_list: bool
-
-
 def as_command(
     function: Command,
     config: type[BaseModel] | None = None,
@@ -131,9 +113,9 @@ def as_command(
                     "works in one process; start it without torchrun or accelerate, which are for train-lnl, score and "
                     "recalibrate"
                 )
-            from_file = _read_config(common["config_file"])
-            track, problems = _read_track(common["track"])
-            arguments = _merge(places, config, given, from_file, common["config_file"], problems)
+            from_file = read_config(common["config_file"])
+            track, problems = read_track(common["track"])
+            arguments = merge(places, config, given, from_file, common["config_file"], problems)
             flags = (common["force"], common["dry_run"], common["allow_stale"])
             session = Session(voice, *flags, command_line(), track)
             outcome = function(session, **arguments)
@@ -160,52 +142,16 @@ def arguments_of(function: Command) -> tuple[str, ...]:
     return tuple(place.name for place in places if place.is_argument)
 
 
-def flag(name: str) -> str:
-    """Return an option as it is typed."""
-    return "--" + _dashed(name)
-
-
-class reported:  # noqa: N801 (reads as a verb where it is used)
-    """Ends the program with one clear line and the right exit code for a user's mistake."""
-
-    def __init__(self, voice: Voice, debug: bool) -> None:
-        self._voice, self._debug = voice, debug
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        """Turn the error into an exit code."""
-        if error is None or self._debug:
-            return
-        if isinstance(error, AlrctlError):
-            text, code = str(error), error.exit_code
-        elif isinstance(error, KeyboardInterrupt):
-            text, code = f"interrupted; {_GOES_ON}", 130
-        elif isinstance(error, TerminatedError):
-            text, code = f"terminated; {_GOES_ON}", 143
-        elif isinstance(error, OSError) and error.errno in NO_FILE:
-            text, code = f"{error.filename}: can be the name of no file ({error.strerror})", DataError.exit_code
-        else:
-            return
-        if processes.is_first():
-            self._voice.error(text)
-        elif processes.joined():  # before, all fail alike
-            self._voice.error(f"process {os.environ['RANK']}: {text}")
-        self._voice.document({"status": "failed", "error": text, "exit_code": code})
-        raise typer.Exit(code) from error
-
-
-def _place(name: str, parameter: inspect.Parameter, hint: Any) -> _Place:
+def _place(name: str, parameter: inspect.Parameter, hint: Any) -> Place:
     plain, info = _annotated(hint)
     required = parameter.default is inspect.Parameter.empty
     is_list = get_origin(plain) is list
     is_path = plain is Path or Path in get_args(plain)
     default = None if required else parameter.default
-    return _Place(name, required, default, type(info).__name__ == "ArgumentInfo", is_path, is_list)
+    return Place(name, required, default, type(info).__name__ == "ArgumentInfo", is_path, is_list)
 
 
-def _optional(hint: Any, place: _Place) -> Any:
+def _optional(hint: Any, place: Place) -> Any:
     """Let Typer take the parameter as optional (a config file may hold it), and say that it is needed."""
     plain, shared = _annotated(hint)
     info = copy.copy(shared)
@@ -273,105 +219,3 @@ def _metavar(base: Any) -> str:
     if get_origin(base) is Literal:
         return "|".join(str(value) for value in get_args(base))
     return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(base, "TEXT")
-
-
-def _read_config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    content = files.read_yaml(path)
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: must hold 'name: value' lines, as in `epochs: 30`")
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
-
-
-def _read_track(spec: str | None) -> tuple[tracking.Tracking | None, list[str]]:
-    """Return what `--track` asks for, and what is wrong with it."""
-    try:
-        return None if spec is None else tracking.parse(spec), []
-    except UsageError as error:
-        return None, [str(error)]
-
-
-def _merge(
-    places: list[_Place],
-    config: type[BaseModel] | None,
-    given: Mapping[str, Any],
-    from_file: Mapping[str, Any],
-    source: Path | None,
-    found: list[str],
-) -> dict[str, Any]:
-    """Return the function's arguments, every problem of flags and file told at once, after those found before.
-
-    Raises:
-        UsageError: unknown names, bad or missing values.
-    """
-    problems = list(found)
-    names = option_names(config) if config is not None else {}
-    known = [place.name for place in places] + list(names.values())
-    for name in from_file:
-        if name not in known:
-            problems.append(f"{source}: unknown option '{_dashed(name)}'{nearest(_dashed(name), map(_dashed, known))}")
-    flags = {names.get(name, name): value for name, value in given.items() if value is not None and value != []}
-    merged = {**{name: value for name, value in from_file.items() if name in known}, **flags}
-    arguments: dict[str, Any] = {}
-    for place in places:
-        value = merged.pop(place.name, place.default)
-        if value is None and place.required:
-            problems.append(f"missing {place.name.upper() if place.is_argument else '--' + _dashed(place.name)}")
-        if place.is_path and not _is_path(value, place):
-            problems.append(f"{source}: {_dashed(place.name)}: {value!r} is no path")
-            continue
-        arguments[place.name] = _as_place(value, place)
-    if config is not None:
-        try:
-            arguments["config"] = config.model_validate(merged)
-        except ValidationError as error:
-            problems += _all_told(error, flags, source)
-    if problems:
-        raise UsageError("; ".join(problems))
-    return arguments
-
-
-def _is_path(value: Any, place: _Place) -> bool:
-    items = value if place.is_list and isinstance(value, list) else [value]
-    return value is None or all(isinstance(item, str | Path) for item in items)
-
-
-def _as_place(value: Any, place: _Place) -> Any:
-    if value is None or not place.is_path:
-        return value
-    return [Path(item) for item in value] if place.is_list else Path(value)
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _all_told(error: ValidationError, flags: Mapping[str, Any], source: Path | None) -> list[str]:
-    """Say what is wrong with each option, once an option (one that takes a number or a word breaks two rules)."""
-    by_option = {problem["loc"][:1]: problem for problem in reversed(error.errors())}
-    told = []
-    for place, problem in reversed(by_option.items()):
-        words = [p["ctx"]["expected"] for p in error.errors() if p["loc"][:1] == place and p["type"] == "literal_error"]
-        also = f", or {words[0]}" if words and problem["type"] != "literal_error" else ""
-        told.append(_told(problem, flags, source) + also)
-    return told
-
-
-def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:
-    """Say what is wrong with one option's value."""
-    if not problem["loc"]:
-        return str(problem["msg"]).removeprefix("Value error, ")
-    name = str(problem["loc"][0])
-    where = f"--{_dashed(name)}" if name in flags or source is None else f"{source}: {_dashed(name)}"
-    value, context = problem.get("input"), problem.get("ctx", {})
-    value = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-    if problem["type"] == "missing":
-        return f"missing {where}"
-    if problem["type"] == "literal_error":
-        words = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return f"{where}: '{value}' is not one of {', '.join(words)}{nearest(str(value), words)}"
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: '{value}' {message}" if "input" in problem else f"{where}: {message}"

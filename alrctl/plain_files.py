@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from alrctl import files
-from alrctl.job import Session
+from alrctl.session import Session
 from schemas.errors import UsageError
 
 

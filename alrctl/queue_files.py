@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from alrctl import annotators, artifacts, manifest
-from alrctl.job import Target
 from alrctl.pictures import Pictures
+from alrctl.target import Target
 from stages.methods.showing import Showing
 
 TO_FILL_IN = "column 'label' of queue.csv, then `alrctl relabel ... --answers`"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alrctl.console import cell
-from alrctl.job import Session, Summary
+from alrctl.session import Session, Summary
 
 QUIET = (
     *("not_answered", "outside_queue", "repeated", "already_imported", "outdated", "over_budget"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from alrctl import manifest, next_step
 from alrctl.console import Voice
-from alrctl.job import Session
 from alrctl.project import Artifact, Evaluation, branches, evaluations
+from alrctl.session import Session
 from schemas.errors import AlrctlError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from rich.markup import escape
 
 from alrctl.console import cell
-from alrctl.job import Outcome, Session, Summary
+from alrctl.session import Outcome, Session, Summary
 
 Story = Callable[[Session, Summary], None]
 

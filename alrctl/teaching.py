@@ -9,7 +9,9 @@ import polars as pl
 import torch
 
 from alrctl import checkpoints, weights
-from alrctl.job import Job, Target, require
+from alrctl.job import Job
+from alrctl.session import require
+from alrctl.target import Target
 from alrctl.trained import Trained
 from schemas.errors import MismatchError
 from stages.methods.samples import group_numbers

@@ -23,8 +23,8 @@ from lnl_methods import NOISE, place
 
 from alrctl.commands.run import execute
 from alrctl.console import Voice
-from alrctl.job import Session
 from alrctl.pipeline import parse
+from alrctl.session import Session
 
 ARMS: dict[str, dict[str, Any]] = {
     "class-aware, expected-correction": {"method": "class-aware", "strategy": "expected-correction"},

@@ -23,7 +23,7 @@ from alrctl.commands.corrupt import corrupt
 from alrctl.commands.evaluate import evaluate
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.console import Voice
-from alrctl.job import Session
+from alrctl.session import Session
 from stages.corrupt import CorruptConfig
 from stages.evaluate import EvaluateConfig
 from stages.train_lnl import TrainLnlConfig

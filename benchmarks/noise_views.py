@@ -27,7 +27,7 @@ from alrctl.commands.score import score
 from alrctl.commands.train_lnl import train_lnl
 from alrctl.console import Voice
 from alrctl.embeddings import EMBEDDINGS, read_embeddings
-from alrctl.job import Session
+from alrctl.session import Session
 from stages.corrupt import CorruptConfig
 from stages.methods import noise_estimate
 from stages.methods.clean_floor import judge

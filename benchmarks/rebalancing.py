@@ -20,7 +20,7 @@ from lnl_methods import NOISE, place
 from alrctl.commands.evaluate import evaluate
 from alrctl.commands.recalibrate import recalibrate
 from alrctl.console import Voice
-from alrctl.job import Session
+from alrctl.session import Session
 from stages.evaluate import EvaluateConfig
 from stages.recalibrate import RecalibrateConfig
 

@@ -17,8 +17,8 @@ import yaml
 from alrctl.commands import demo
 from alrctl.commands.run import execute
 from alrctl.console import Voice
-from alrctl.job import Session
 from alrctl.pipeline import parse
+from alrctl.session import Session
 
 METRICS = ("labels_bought", "errors_mended", "label_accuracy", "balanced_accuracy", "macro_f1", "rarest_class_recall")
 

@@ -26,7 +26,7 @@ from alrctl.commands.train_lnl import train_lnl
 from alrctl.console import Voice
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.embeddings import EMBEDDINGS, read_embeddings
-from alrctl.job import Session
+from alrctl.session import Session
 from schemas.scores import SCORES
 from schemas.truth import TRUTH
 from stages.corrupt import CorruptConfig

@@ -171,6 +171,8 @@ def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
         return series
     if dtype == pl.String and series.dtype.is_float():
         raise ValueError("a float is no name")
+    if isinstance(dtype, pl.List) and series.dtype.is_numeric():
+        raise ValueError("a number is no list")  # older polars make a list of it
     if series.dtype.is_float() and dtype.is_integer() and not (series.drop_nulls() % 1 == 0).all():
         raise ValueError("fractions")
     if series.dtype.is_numeric() and dtype == pl.Boolean and not ((series == 0) | (series == 1)).all():

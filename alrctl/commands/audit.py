@@ -11,11 +11,14 @@ import typer
 from alrctl import artifacts, noise_files, queue_files, table_files
 from alrctl.console import cell
 from alrctl.dataset import check_known, need_data, read_data, read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target, require
-from alrctl.options import as_command, flag
+from alrctl.job import Job
+from alrctl.option_values import flag
+from alrctl.options import as_command
 from alrctl.parameters import Data, Labels, Out
 from alrctl.pictures import need_pictures
+from alrctl.session import Outcome, Session, Summary, require
 from alrctl.summary import by_class, tell
+from alrctl.target import Target
 from schemas.errors import DataError, listing
 from schemas.labels import LABELS
 from schemas.queue import QUEUE

@@ -12,9 +12,11 @@ from rich.markup import escape
 from alrctl import arms, comparison, comparison_files
 from alrctl.arms import Arms, Place
 from alrctl.console import LiveReport
-from alrctl.job import Job, Outcome, Session, Summary, Target, check_stale
+from alrctl.job import Job, check_stale
 from alrctl.options import as_command
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from stages import compare as stage
 from stages.methods.findings import Findings
 

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from alrctl.console import cell
 from alrctl.dataset import need_data, read_data, read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.matrices import ALL, GIVEN, TRANSITION, read_transition
 from alrctl.noise_features import need_features
 from alrctl.options import as_command
 from alrctl.parameters import Data, Out
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.classes import Classes
 from schemas.labels import LABELS
 from schemas.truth import TRUTH

@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from alrctl import files
 from alrctl.commands.run import execute
-from alrctl.job import Outcome, Session
 from alrctl.options import as_command
 from alrctl.pipeline import parse
+from alrctl.session import Outcome, Session
 from schemas.errors import UsageError
 
 EXAMPLE = "alrctl demo -o alrctl-demo"

@@ -19,14 +19,16 @@ from alrctl.console import cell
 from alrctl.dataset import DataSet, need_data, read_data, read_labels
 from alrctl.evaluation_files import in_words
 from alrctl.foreign_predictions import read_predictions
-from alrctl.job import Job, Outcome, Session, Summary, Target, require
+from alrctl.job import Job
 from alrctl.label_quality import need_label_quality, read_audits, read_label_quality, read_seen, read_truth
 from alrctl.matrices import read_matrix
 from alrctl.metadata import read_metadata
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Out
 from alrctl.project import bought_for
+from alrctl.session import Outcome, Session, Summary, require
 from alrctl.summary import tell
+from alrctl.target import Target
 from alrctl.trained import TrainedPaths, need_trained, read_trained
 from schemas.errors import NothingToDoError
 from schemas.labels import LABELS

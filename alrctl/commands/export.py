@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from alrctl import pipeline as pipelines
 from alrctl import plain_files
-from alrctl.job import Outcome, Session, require
 from alrctl.options import as_command
 from alrctl.pipeline import jobs, make, snakemake
 from alrctl.pipeline.command_line import relative
 from alrctl.pipeline.jobs import check_text
+from alrctl.session import Outcome, Session, require
 from alrctl.surface import one_of
 from schemas.errors import nearest, plural
 

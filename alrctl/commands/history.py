@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from alrctl import ledgers
-from alrctl.job import Session
 from alrctl.options import as_command
+from alrctl.session import Session
 from schemas.errors import MismatchError, nearest
 from stages.methods.ledger import before_all
 

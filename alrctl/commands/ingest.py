@@ -14,11 +14,13 @@ from alrctl.console import LiveReport
 from alrctl.dataset import CLASSES
 from alrctl.decoding import look_through, write_pack
 from alrctl.image_pack import PACK
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.options import as_command
 from alrctl.parameters import Out
+from alrctl.session import Outcome, Session, Summary
 from alrctl.sources.collection import Collection
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.classes import check_enough
 from schemas.labels import LABELS
 from schemas.samples import SAMPLES

@@ -15,10 +15,10 @@ from rich.markup import escape
 from alrctl import plain_files, weights
 from alrctl.advice import Advice, advise
 from alrctl.first_look import FirstLook, look
-from alrctl.job import Outcome, Session
 from alrctl.next_step import shown as typed
 from alrctl.options import as_command
 from alrctl.pipeline import parse
+from alrctl.session import Outcome, Session
 from schemas.errors import UsageError, shown
 from stages.ingest import IngestConfig
 

@@ -12,11 +12,11 @@ from rich.markup import escape
 from alrctl import ledgers
 from alrctl.console import cell
 from alrctl.dataset import classes_of
-from alrctl.job import Session
 from alrctl.labels_out import recorded_classes
 from alrctl.options import as_command
 from alrctl.relabel_story import agreement as tell_agreement
 from alrctl.relabel_story import costs as tell_costs
+from alrctl.session import Session
 from alrctl.surface import one_of
 from schemas.errors import UsageError, nearest, plural
 from schemas.labels import LABELS

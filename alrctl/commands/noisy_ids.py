@@ -13,11 +13,13 @@ from alrctl import manifest
 from alrctl.artifacts import recorded_input
 from alrctl.console import cell
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.scores import read_scores
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.errors import UsageError
 from schemas.noise import ALL, NOISE
 from schemas.noisy_ids import NOISY_IDS

@@ -15,13 +15,15 @@ from alrctl.annotators import Picture
 from alrctl.artifacts import recorded_input
 from alrctl.console import cell
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.naming import file_stem
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.pictures import need_pictures
 from alrctl.review import ReviewConfig
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.errors import DataError
 from schemas.packets import PACKETS
 from schemas.queue import QUEUE

@@ -13,12 +13,14 @@ from alrctl import checkpoints, first_labels, first_weights, noise_files
 from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.dataset import read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import by_class, tell
+from alrctl.target import Target
 from alrctl.trained import Trained, TrainedPaths, need_trained, read_trained
 from schemas.clean import CLEAN
 from schemas.errors import UsageError

@@ -14,11 +14,13 @@ from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found
 from alrctl.console import LiveReport
 from alrctl.dataset import classes_of
-from alrctl.job import Job, Outcome, Session, Summary, Target, require
+from alrctl.job import Job
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.relabel_story import QUIET, story
+from alrctl.session import Outcome, Session, Summary, require
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.classes import Classes
 from schemas.errors import NothingToDoError, UsageError
 from schemas.labels import LABELS

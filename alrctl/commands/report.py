@@ -9,11 +9,11 @@ import typer
 from rich.markup import escape
 
 from alrctl import figures, files, page
-from alrctl.job import Outcome, Session
 from alrctl.options import as_command
 from alrctl.page import budget, classes, data, noise, provenance, relabelled, training, words
 from alrctl.page.parts import Section
 from alrctl.page.project import Project, projects
+from alrctl.session import Outcome, Session
 from schemas.errors import DataError, UsageError, plural
 
 EXAMPLE = "alrctl report work -o work/report.html"

@@ -16,10 +16,11 @@ from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.console import LiveReport
 from alrctl.dataset import CLASSES, read_classes
-from alrctl.job import Outcome, Session, check_stale
+from alrctl.job import check_stale
 from alrctl.options import as_command
 from alrctl.pictures import find_pictures
 from alrctl.review import ReviewConfig
+from alrctl.session import Outcome, Session
 from schemas.classes import Classes
 from schemas.errors import DataError, NothingToDoError, listing, plural
 from schemas.queue import QUEUE

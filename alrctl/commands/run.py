@@ -13,9 +13,9 @@ from rich.markup import escape
 from alrctl import pipeline as pipelines
 from alrctl.commands.report import report
 from alrctl.console import Voice
-from alrctl.job import Outcome, Session
 from alrctl.options import as_command
 from alrctl.pipeline import Pipeline, Step, story, tree
+from alrctl.session import Outcome, Session
 from schemas.errors import AlrctlError, NothingToDoError, plural
 
 EXAMPLE = "alrctl run work/pipeline.yaml"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alrctl.job import Session
 from alrctl.options import as_command
+from alrctl.session import Session
 from alrctl.surface import one_of
 from schemas.contract import Contract
 from schemas.errors import UsageError, nearest

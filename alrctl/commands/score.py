@@ -11,12 +11,14 @@ from safetensors.torch import save_file
 from alrctl import signals
 from alrctl.allocator import keep_freed_memory
 from alrctl.dataset import DataSet, read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean, read_true_posterior
 from alrctl.options import as_command
 from alrctl.parameters import CheckpointPath, Clean, Data, Labels, Out
 from alrctl.resume import DiskStore
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from alrctl.teaching import need_recipe, read_teaching
 from alrctl.trained import Trained, need_trained, read_trained, whole
 from schemas.errors import NothingToDoError

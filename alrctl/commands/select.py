@@ -13,12 +13,14 @@ from alrctl import csv_files, files, queue_files, table_files
 from alrctl.artifacts import recorded_input
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.embeddings import EMBEDDINGS, read_embeddings
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.pictures import need_pictures
 from alrctl.scores import read_scores
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import by_class, tell
+from alrctl.target import Target
 from schemas.errors import DataError, UsageError, listing, nearest
 from schemas.queue import QUEUE
 from schemas.scores import SCORES

@@ -12,9 +12,10 @@ from rich.markup import escape
 
 from alrctl import manifest, standing
 from alrctl.console import cell
-from alrctl.job import FILLED_IN, Session
+from alrctl.job import FILLED_IN
 from alrctl.options import as_command
 from alrctl.project import Artifact, scan, unfinished
+from alrctl.session import Session
 from schemas.errors import DataError, UsageError, listing
 
 EXAMPLE = "alrctl status work"

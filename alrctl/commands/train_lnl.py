@@ -14,12 +14,14 @@ from alrctl.allocator import keep_freed_memory
 from alrctl.checkpoints import CHECKPOINT, LAST_EPOCHS
 from alrctl.console import cell
 from alrctl.dataset import DataSet, need_data, read_data, read_images, read_labels
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.matrices import ALL
 from alrctl.options import as_command
 from alrctl.parameters import Data, Labels, Out
 from alrctl.resume import DiskStore
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import by_class, tell
+from alrctl.target import Target
 from schemas.checkpoint import CheckpointMetadata, FirstWeights, NetworkSpec
 from schemas.clean import CLEAN
 from schemas.history import HISTORY

@@ -10,11 +10,13 @@ import typer
 from alrctl import __version__, files, labels_out, ledgers
 from alrctl.console import LiveReport
 from alrctl.dataset import classes_of
-from alrctl.job import Job, Outcome, Session, Summary, Target
+from alrctl.job import Job
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.relabel_story import QUIET, story
+from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
+from alrctl.target import Target
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from stages import undo as stage

@@ -11,9 +11,9 @@ import typer
 from alrctl import files, ledgers, manifest, table_files
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.image_pack import PACK, open_pixels
-from alrctl.job import Session
 from alrctl.options import as_command
 from alrctl.project import scan
+from alrctl.session import Session
 from schemas.errors import AlrctlError, DataError, plural
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER

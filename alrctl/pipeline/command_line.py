@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from alrctl.naming import option_names
-from alrctl.options import arguments_of, flag
+from alrctl.option_values import flag
+from alrctl.options import arguments_of
 from alrctl.pipeline.plan import Step
 from schemas.errors import UsageError
 

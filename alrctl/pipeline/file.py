@@ -24,7 +24,7 @@ class Pipeline(BaseModel):
 
     source: Path = Field(description="images to ingest, or a directory that `ingest` wrote")
     output: Path = Field(Path("."), description="where all artifacts go")
-    rounds: int = Field(2, ge=0, le=1000, description="of score, select, relabel, recalibrate, evaluate")
+    rounds: int = Field(2, ge=0, le=100, description="of score, select, relabel, recalibrate, evaluate")
     strategies: tuple[Strategy, ...] = Field(
         ("expected-correction",), min_length=1, description="each gets a branch of its own"
     )

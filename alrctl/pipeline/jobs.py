@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,11 @@ def jobs(pipeline: Pipeline, steps: Sequence[Step], base: Path) -> list[Job]:
         UsageError: a step has an option that no command line can say.
     """
     found: dict[str, Job] = {}
+    made = {step.arguments["out"] for step in steps}
     for step in steps:
         answers = () if step.awaited is None else (relative(step.awaited[0], base),)
         before = [name for name in step.after if name in found]
-        own = (relative(place, base) for place in _given(step, steps))
+        own = (relative(place, base) for place in _given(step, made))
         found[step.name] = Job(
             name=step.name,
             words=tuple(command_line.words(step, base)),
@@ -69,12 +70,11 @@ def jobs(pipeline: Pipeline, steps: Sequence[Step], base: Path) -> list[Job]:
     return [*everything, _report(pipeline, everything, base)] if pipeline.report else everything
 
 
-def _given(step: Step, steps: Sequence[Step]) -> Iterator[Path]:
+def _given(step: Step, made: Set[Path]) -> Iterator[Path]:
     """Return the files that a step reads and that come from outside of the chain.
 
     A folder of images is none that an engine could watch.
     """
-    made = {one.arguments["out"] for one in steps}
     for role, place in step.arguments.items():
         if role in ("config", "out", "answers") or place in made or place is None:
             continue
@@ -91,14 +91,13 @@ def _report(pipeline: Pipeline, everything: Sequence[Job], base: Path) -> Job:
     return Job("report", ("alrctl", "report", root, "-o", page), after, (), page)
 
 
-def needed(job: Job, everything: Sequence[Job]) -> list[tuple[Job, tuple[str, ...]]]:
+def needed(job: Job, by_name: Mapping[str, Job]) -> list[tuple[Job, tuple[str, ...]]]:
     """Return the jobs that must be done before one, each with the answers that it waits for and the one does not.
 
     Where such answers are lacking, the one does without.
     """
-    by_name = {one.name: one for one in everything}
-    before = [by_name[name] for name in job.after]
-    return [(one, tuple(text for text in one.waits_for if text not in job.waits_for)) for one in before]
+    before, own = [by_name[name] for name in job.after], frozenset(job.waits_for)
+    return [(one, tuple(text for text in one.waits_for if text not in own)) for one in before]
 
 
 def awaited(everything: Sequence[Job]) -> list[str]:

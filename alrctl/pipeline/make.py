@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from alrctl.pipeline.jobs import Job, awaited, check_names, needed
 from schemas.errors import UsageError
@@ -54,7 +54,8 @@ def render(everything: Sequence[Job], file: str, command: str) -> str:
         waiting=_WAITING.format(answers="\n#   ".join(answers)) if answers else "",
         targets=" \\\n  ".join(_once(job.writes, job.waits_for) for job in everything),
     )
-    return head + "".join(_rule(job, everything) for job in everything)
+    by_name = {job.name: job for job in everything}
+    return head + "".join(_rule(job, by_name) for job in everything)
 
 
 def _once(name: str, answers: Sequence[str]) -> str:
@@ -64,9 +65,9 @@ def _once(name: str, answers: Sequence[str]) -> str:
     return name
 
 
-def _rule(job: Job, everything: Sequence[Job]) -> str:
+def _rule(job: Job, by_name: Mapping[str, Job]) -> str:
     """Return a target; it is touched since a step that finds nothing changed leaves its files alone."""
-    reads = [*(_once(one.writes, answers) for one, answers in needed(job, everything)), *job.reads]
+    reads = [*(_once(one.writes, answers) for one, answers in needed(job, by_name)), *job.reads]
     broken = [word for word in job.words if "\n" in word or "\r" in word]
     if broken:
         raise UsageError(f"{job.name}: make takes no line break in a command ({broken[0]!r})")

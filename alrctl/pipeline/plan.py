@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alrctl.job import Outcome
 from alrctl.pipeline import matrix
 from alrctl.pipeline.chain import Beside, Link, chain
 from alrctl.pipeline.file import Pipeline
 from alrctl.pipeline.sections import SECTIONS
+from alrctl.session import Outcome
 
 _NOT_OF_SEEDS = ("ingest", "evaluate")
 """Stages that the matrix's seeds leave alone: all seeds are to be told by the same test samples."""

@@ -19,8 +19,8 @@ from alrctl.commands.relabel import relabel
 from alrctl.commands.score import score
 from alrctl.commands.select import select
 from alrctl.commands.train_lnl import train_lnl
-from alrctl.job import Outcome
 from alrctl.naming import option_names
+from alrctl.session import Outcome
 from schemas.errors import UsageError, nearest
 from stages.corrupt import CorruptConfig
 from stages.corrupt import check as check_noise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from alrctl.pipeline.jobs import Job, awaited, check_names, needed
 
@@ -80,24 +80,27 @@ def render(everything: Sequence[Job], file: str, command: str) -> str:
         waiting=_WAITING.format(answers="\n#     ".join(answers)) if answers else "",
         wanted="\n".join(f"        {_once(job.waits_for, job.writes, markers[job.name])}," for job in everything),
     )
-    return head + "".join(_rule(job, rules[job.name], markers[job.name], everything) for job in everything)
+    by_name = {job.name: job for job in everything}
+    return head + "".join(_rule(job, rules[job.name], markers[job.name], by_name) for job in everything)
 
 
 def _rule_names(everything: Sequence[Job]) -> dict[str, str]:
     """Return what rules may be called, letters, digits and underscores: for each job a name of its own."""
     found: dict[str, str] = {}
+    taken = set()
     for job in everything:
         name = plain = "step_" + re.sub(r"\W", "_", job.name, flags=re.ASCII)
         number = 1
-        while name in found.values():
+        while name in taken:
             number += 1
             name = f"{plain}_{number}"
         found[job.name] = name
+        taken.add(name)
     return found
 
 
-def _rule(job: Job, name: str, marker: str, everything: Sequence[Job]) -> str:
-    reads = [_once(answers, one.writes) for one, answers in needed(job, everything)] + [_text(one) for one in job.reads]
+def _rule(job: Job, name: str, marker: str, by_name: Mapping[str, Job]) -> str:
+    reads = [_once(answers, one.writes) for one, answers in needed(job, by_name)] + [_text(one) for one in job.reads]
     command = shlex.join(job.words[1:]).replace("{", "{{").replace("}", "}}")
     parts = {
         "input": reads,

@@ -13,9 +13,9 @@ from rich.tree import Tree
 
 from alrctl import manifest
 from alrctl.console import Voice
-from alrctl.job import Session
 from alrctl.pipeline.answers import answers_file
 from alrctl.pipeline.plan import Step
+from alrctl.session import Session
 from schemas.errors import plural
 
 Word = Literal["done", "stale", "missing", "waiting"]

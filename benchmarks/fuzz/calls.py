@@ -18,7 +18,7 @@ from alrctl import (
     matrices,
     metadata,
     noise_features,
-    options,
+    option_values,
     pipeline,
     sources,
     table_files,
@@ -175,7 +175,7 @@ def classes(path: Path) -> None:
 
 def config_file(path: Path) -> None:
     """Read a file of options."""
-    options._merge([], IngestConfig, {}, options._read_config(path), path, [])
+    option_values.merge([], IngestConfig, {}, option_values.read_config(path), path, [])
 
 
 def pipeline_file(path: Path) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from alrctl.console import inert
-from alrctl.options import NO_FILE
+from alrctl.ending import NO_FILE
 from benchmarks.fuzz import mutations, seeds
 from benchmarks.fuzz.mutations import Mutation
 from benchmarks.fuzz.seeds import Seed

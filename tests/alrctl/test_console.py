@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from alrctl.console import LiveReport, Voice, cell
-from alrctl.job import Outcome, Session
+from alrctl.session import Outcome, Session
 from alrctl.summary import by_class, tell
 
 

@@ -529,7 +529,7 @@ def test_a_tracker_that_cannot_begin_is_told_in_one_line_and_nothing_is_done(
 def test_a_password_in_an_address_is_not_kept_in_the_manifest(
     alrctl: Alrctl, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alrctl.job import command_line
+    from alrctl.session import command_line
 
     monkeypatch.setattr(sys, "argv", ["alrctl", "run", "--track", "mlflow:http://me:secret@host:80/x"])
     assert command_line() == ("alrctl", "run", "--track", "mlflow:http://...@host:80/x")
