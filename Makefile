@@ -37,7 +37,7 @@ test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade pip uv
 	VIRTUAL_ENV=$(VENV)-oldest $(VENV)-oldest/bin/uv pip install --quiet --resolution lowest-direct --editable ".[demo,dev]"
-	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python $(TESTS)
+	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python $(TESTS) -W default::DeprecationWarning # of old packages over newer ones
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -16,9 +16,9 @@ from alrctl.trained import Trained
 from schemas.errors import MismatchError
 from stages.methods.samples import group_numbers
 from stages.score import ScoreConfig
-from stages.training.fit import Examples
 from stages.training.folds import Teaching
 from stages.training.inputs import FeatureInputs
+from stages.training.learning import Examples
 from stages.training.recipe import MethodOptions
 
 

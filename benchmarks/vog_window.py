@@ -30,7 +30,8 @@ from stages.methods.variance_of_gradients import residuals
 from stages.report import NoStore, SilentReport
 from stages.train_lnl import TrainLnlConfig, _inputs, _network
 from stages.training import device as devices
-from stages.training.fit import Examples, Rule, fit
+from stages.training.fit import fit
+from stages.training.learning import Examples, Rule
 from stages.training.objective import Memoryless
 from stages.training.picking import PickSmallLoss, SmallLossOptions
 from stages.training.plan import FitPlan

@@ -31,10 +31,11 @@ from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, Report, Store
 from stages.training import device as devices
 from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss, class_aware
-from stages.training.fit import Examples, Fitted, Rule, fit
+from stages.training.fit import Fitted, fit
 from stages.training.inputs import FeatureInputs, FeatureRows, Inputs
 from stages.training.judgement_table import clean_table
 from stages.training.last_layer import LastLayer
+from stages.training.learning import Examples, Rule
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.options import TrainingOptions
 from stages.training.picking import Picker

@@ -23,9 +23,10 @@ from schemas.errors import listing
 from stages.report import Array, Report, Store, in_memory
 from stages.training import device as devices
 from stages.training.class_aware import ClassAware
-from stages.training.fit import Examples, Fitted, fit
+from stages.training.fit import Fitted, fit
 from stages.training.inputs import FeatureInputs, FeatureRows, ImageInputs, Inputs
 from stages.training.judgement_table import clean_table
+from stages.training.learning import Examples
 from stages.training.noise_watch import LabelEvidence
 from stages.training.picking import Picker
 from stages.training.plan import FitPlan

@@ -7,34 +7,24 @@ gives the same bytes as one that was never interrupted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from stages.methods import losses
 from stages.methods.class_imbalance import sampling_weights
 from stages.report import Array, Report, Store
-from stages.training.device import autocast
-from stages.training.failures import (
-    DivergedError,
-    batch_size_that_fits,
-    cannot_compile,
-    is_compiler_failure,
-    is_out_of_memory,
-    out_of_memory,
-    out_of_memory_for_share,
-)
-from stages.training.inputs import Inputs
+from stages.training.failures import DivergedError
 from stages.training.lanes import Lanes
-from stages.training.objective import Balance, Memoryless, Objective
-from stages.training.picking import PickAll, Picker
+from stages.training.learning import Examples, Rule, Run
+from stages.training.objective import Balance
 from stages.training.plan import FitPlan, batches, check_shares, learning_rate
 from stages.training.predict import predict
 from stages.training.randomness import island, torch_generator
 from stages.training.signals import EpochSignals, GradientWindow
 from stages.training.state import Row, TrainingState, fill, tensors_of
+from stages.training.step import step_or_say_what_fits
 from stages.training.synchronised import WholeBatch
 from stages.training.validation import validate
 
@@ -42,40 +32,6 @@ _EXPLODED = 1000.0
 """Mean loss of a batch, in nats, past which no training comes back."""
 _CLEAN_PASS = 8192
 """Samples of a clean pass whose features are held at a time."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a method learns: which samples of a batch, and by which loss."""
-
-    picker: Picker
-    objective: Objective
-
-    @classmethod
-    def plain(cls) -> Rule:
-        """Return cross-entropy on every sample."""
-        return cls(PickAll(), Memoryless())
-
-
-@dataclass(frozen=True)
-class Examples:
-    """The samples learnt from, and those that epochs are judged by.
-
-    Attributes:
-        inputs: gives batches by row of the data set.
-        rows: (N,) rows to learn from.
-        labels: (N,) their given classes.
-        val_rows: (V,) rows of the validation split; may be empty.
-        val_labels: (V,) their labels.
-        classes: K.
-    """
-
-    inputs: Inputs
-    rows: Tensor
-    labels: Tensor
-    val_rows: Tensor
-    val_labels: Tensor
-    classes: int
 
 
 @dataclass(frozen=True)
@@ -93,20 +49,6 @@ class Fitted:
     signals: list[dict[str, Array]]
     best_epoch: int
     tail: dict[int, dict[str, Array]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What stays the same through a run."""
-
-    examples: Examples
-    rule: Rule
-    plan: FitPlan
-    report: Report
-    balance: Balance
-    forward: list[Callable[[Tensor], tuple[Tensor, Tensor]]]
-    lanes: Lanes
-    whole: WholeBatch
 
 
 def fit(
@@ -135,7 +77,7 @@ def fit(
     forward = [torch.compile(network) if plan.compile else network for network in called]
     in_turn = plan.compile or not plan.team.alone
     lanes = Lanes(state.networks, examples.inputs.batch(examples.rows[:2], None), in_turn)
-    run = _Run(examples, rule, plan, report, balance, forward, lanes, WholeBatch(plan.team))
+    run = Run(examples, rule, plan, report, balance, forward, lanes, WholeBatch(plan.team))
     try:
         for epoch in range(len(state.history), plan.epochs):
             with island(plan.seed, "epoch", epoch), run.whole.seen_by(state.networks):
@@ -174,7 +116,7 @@ def _optimizers(networks: Sequence[nn.Module], plan: FitPlan) -> list[torch.opti
     ]
 
 
-def _epoch(epoch: int, state: TrainingState, run: _Run) -> Row:
+def _epoch(epoch: int, state: TrainingState, run: Run) -> Row:
     examples, picker, plan = run.examples, run.rule.picker, run.plan
     generator = torch_generator(plan.seed, "batches", epoch)
     rate = learning_rate(epoch, plan)
@@ -186,7 +128,7 @@ def _epoch(epoch: int, state: TrainingState, run: _Run) -> Row:
     total, learnt, seen = 0.0, 0, epoch * len(examples.rows)
     weights = sampling_weights(examples.labels, examples.classes, plan.sampling)
     for number, places in enumerate(batches(len(examples.rows), plan.batch_size, generator, weights)):
-        loss, count = _step_or_say_what_fits(places, state, run, signals, generator)
+        loss, count = step_or_say_what_fits(places, state, run, signals, generator)
         total, learnt, seen = total + loss, learnt + count, seen + len(places)
         if not abs(loss) <= _EXPLODED * count:
             raise DivergedError(loss / count, epoch, plan.learning_rate)
@@ -210,91 +152,7 @@ def _epoch(epoch: int, state: TrainingState, run: _Run) -> Row:
     }
 
 
-def _step_or_say_what_fits(
-    places: Tensor, state: TrainingState, run: _Run, signals: EpochSignals, generator: torch.Generator
-) -> tuple[float, int]:
-    try:
-        return _step(places, state, run, signals, generator)
-    except (RuntimeError, MemoryError) as error:
-        if is_compiler_failure(error):
-            raise cannot_compile(error) from error
-        if not is_out_of_memory(error):
-            raise
-        if not run.plan.team.alone:  # the others wait for this one, and none can try
-            raise out_of_memory_for_share(run.plan.batch_size, run.plan.team.size) from error
-    # out of the except block, so that the tensors of the batch that failed are let go of
-    batch = run.examples.inputs.batch(run.examples.rows[places[:1]], None)
-    fits = batch_size_that_fits(state.networks, batch, len(places), run.plan.device, run.plan.precision)
-    raise out_of_memory(run.plan.batch_size, fits)
-
-
-def _step(
-    places: Tensor, state: TrainingState, run: _Run, signals: EpochSignals, generator: torch.Generator
-) -> tuple[float, int]:
-    """Learn from one batch: each network from the samples that its peer picked (its own picks if it is alone).
-
-    Picks and signals go by the cross-entropy of the logits as they are; class weights and logit adjustment bend only
-    what is learnt, so that they cannot throw a class out. Each process of a team goes through its share of the batch;
-    the picks are made from the whole.
-    """
-    plan, picker, team = run.plan, run.rule.picker, run.plan.team
-    own, run.whole.count = team.share(len(places)), len(places)
-    x = run.examples.inputs.batch(run.examples.rows[places], generator, own)
-    given = run.examples.labels[places]
-    labels = given[own].to(plan.device)
-
-    def forward(index: int) -> tuple[Tensor, Tensor, Tensor]:
-        with autocast(plan.device, plan.precision):
-            penultimate, logits = run.forward[index](x)
-        logits = logits.float()
-        objective = run.rule.objective.losses(index, places[own], run.balance.adjusted(logits), labels)
-        return penultimate.detach(), logits.detach(), objective
-
-    picks, objectives = [], []
-    for index, (penultimate, logits, objective) in enumerate(run.lanes.each(forward)):
-        objectives.append(objective)
-        seen = team.gather(logits, len(places))
-        loss = losses.cross_entropy(seen, given)
-        picks.append(picker.pick(index, places, loss))
-        posterior = signals.record(index, places, seen, loss, picks[index], given)
-        if picker.observes == "training-pass":
-            shown = team.gather(penultimate.float(), len(places))
-            picker.observe(index, places, shown, posterior, given, len(run.examples.rows))
-    run.rule.objective.share(places, team)
-
-    def learn(index: int) -> tuple[float, int]:
-        picked = picks[len(picks) - 1 - index]
-        chosen = torch.arange(len(places)) if picker.learns_from_all else picked
-        mean = _mean(run, objectives[index], labels, chosen, given)
-        state.optimizers[index].zero_grad(set_to_none=True)
-        mean.backward()  # type: ignore[no-untyped-call]
-        state.optimizers[index].step()
-        return float(team.gather(mean.detach().reshape(1), team.size).mean()) * len(chosen), len(chosen)
-
-    learnt = run.lanes.each(learn)
-    return sum(total for total, _ in learnt), sum(count for _, count in learnt)
-
-
-def _mean(run: _Run, losses: Tensor, labels: Tensor, chosen: Tensor, given: Tensor) -> Tensor:
-    """Return the mean loss of the chosen; of a team, what averages to it over the processes.
-
-    Args:
-        run: what stays the same.
-        losses: (b,) of this process's share of the batch.
-        labels: (b,) the classes of the share.
-        chosen: places in the whole batch.
-        given: (B,) the classes of the whole batch, on the CPU.
-    """
-    team, own = run.plan.team, run.plan.team.share(len(given))
-    mine = chosen[(chosen >= own.start) & (chosen < own.stop)] - own.start
-    mine = mine.to(run.plan.device)
-    if team.alone:
-        return run.balance.mean(losses[mine], labels[mine])
-    everyone = given[chosen].to(run.plan.device)
-    return run.balance.part_of_mean(losses[mine], labels[mine], everyone) * team.size
-
-
-def _clean_pass(state: TrainingState, run: _Run) -> None:
+def _clean_pass(state: TrainingState, run: Run) -> None:
     """Show the picker each sample as it is, not augmented, with dropout off and batch norm as trained."""
     examples, plan = run.examples, run.plan
     for index, network in enumerate(state.networks):

@@ -15,8 +15,9 @@ from schemas.errors import NothingToDoError
 from stages.methods.splitting import k_folds
 from stages.methods.transition_model import UNKNOWN
 from stages.report import Report, Store
-from stages.training.fit import Examples, fit
+from stages.training.fit import fit
 from stages.training.inputs import FeatureRows
+from stages.training.learning import Examples
 from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Opinions
 from stages.training.plan import FitPlan

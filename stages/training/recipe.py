@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from schemas.checkpoint import NetworkSpec
 from stages.methods import losses
 from stages.training.class_aware import ClassAwareOptions, class_aware
-from stages.training.fit import Rule
 from stages.training.inputs import FeatureRows
+from stages.training.learning import Rule
 from stages.training.network import Network, build_network, fit_standardisation, load_weights
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless

@@ -16,8 +16,9 @@ from alrctl import resume
 from alrctl.resume import DiskStore, SavedArray
 from stages.methods.transition_model import UNKNOWN
 from stages.report import SilentReport, Unfinished, in_memory
-from stages.training.fit import Examples, Rule, fit
+from stages.training.fit import fit
 from stages.training.inputs import FeatureInputs
+from stages.training.learning import Examples, Rule
 from stages.training.network import Head
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import Memoryless

@@ -21,9 +21,9 @@ from stages.methods.randomness import numpy_generator
 from stages.report import NoStore, Report, SilentReport, Store
 from stages.score import ScoreConfig, ScoreInputs, ScoreOutputs, run
 from stages.training.backbones import build_backbone
-from stages.training.fit import Examples
 from stages.training.folds import Teaching
 from stages.training.inputs import FeatureInputs, ImageInputs
+from stages.training.learning import Examples
 from stages.training.network import Head, Network, build_network
 from stages.training.recipe import MethodOptions
 

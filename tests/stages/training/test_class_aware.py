@@ -14,8 +14,9 @@ from stages.methods.clean_floor import judge
 from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Store, Unfinished
 from stages.training.class_aware import ClassAware, ClassAwareOptions, TruthLoss
-from stages.training.fit import Examples, Fitted, Rule, fit
+from stages.training.fit import Fitted, fit
 from stages.training.inputs import FeatureInputs
+from stages.training.learning import Examples, Rule
 from stages.training.network import build_network
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.plan import FitPlan

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from schemas.errors import UsageError
 from stages.report import NoStore, SilentReport
 from stages.training.failures import batch_size_that_fits, is_out_of_memory
-from stages.training.fit import Examples, Rule, fit
+from stages.training.fit import fit
 from stages.training.inputs import FeatureInputs
+from stages.training.learning import Examples, Rule
 from stages.training.plan import FitPlan
 
 CPU = torch.device("cpu")

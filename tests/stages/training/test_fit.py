@@ -26,8 +26,9 @@ from stages.methods.predictions import Predictions
 from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, SilentReport, Unfinished, in_memory
 from stages.training.failures import DivergedError
-from stages.training.fit import Examples, Fitted, Rule, fit
+from stages.training.fit import Fitted, fit
 from stages.training.inputs import FeatureInputs, ImageInputs
+from stages.training.learning import Examples, Rule
 from stages.training.network import build_network
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless

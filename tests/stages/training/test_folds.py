@@ -16,9 +16,10 @@ from schemas.errors import NothingToDoError
 from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, NoStore, SilentReport, Store, Unfinished
 from stages.training import folds
-from stages.training.fit import Examples, fit
+from stages.training.fit import fit
 from stages.training.folds import Teaching, out_of_sample
 from stages.training.inputs import FeatureInputs
+from stages.training.learning import Examples
 from stages.training.network import Head
 from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Asking, Opinions, opinions

@@ -17,8 +17,9 @@ from schemas.checkpoint import NetworkSpec
 from schemas.errors import UsageError
 from stages.methods.transition_model import UNKNOWN
 from stages.report import Array, NoStore, SilentReport, Unfinished
-from stages.training.fit import Examples, Fitted, Rule, fit
+from stages.training.fit import Fitted, fit
 from stages.training.inputs import FeatureInputs, ImageInputs
+from stages.training.learning import Examples, Rule
 from stages.training.network import build_network
 from stages.training.noise_watch import LabelEvidence, NoiseWatch
 from stages.training.objective import EarlyLearning, Memoryless, Objective
