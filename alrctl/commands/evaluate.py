@@ -20,7 +20,7 @@ from alrctl.dataset import DataSet, need_data, read_data, read_labels
 from alrctl.evaluation_files import in_words
 from alrctl.foreign_predictions import read_predictions
 from alrctl.job import Job
-from alrctl.label_quality import need_label_quality, read_audits, read_label_quality, read_seen, read_truth
+from alrctl.label_quality import LabelPaths, need_label_quality, read_audits, read_label_quality, read_seen, read_truth
 from alrctl.matrices import read_matrix
 from alrctl.metadata import read_metadata
 from alrctl.options import as_command
@@ -101,20 +101,7 @@ def evaluate(
             raise NothingToDoError(f"the data set has no {config.split} split")
         reference_labels = read_labels(paths.reference, dataset)
         index = reference_labels["index"].to_numpy()
-        given, last_epochs = _predictions(config, paths, dataset, rows, index[rows], target)
-        inputs = stage.EvaluateInputs(
-            predictions=given,
-            group=group_numbers(dataset.samples[rows]),
-            classes=dataset.classes.names,
-            ordered=dataset.classes.ordered,
-            training_counts=np.bincount(index[dataset.rows("train")], minlength=len(dataset.classes)),
-            costs=None if paths.costs is None else read_matrix(paths.costs, dataset.classes),
-            metadata=read_metadata(paths.metadata, config.by, dataset, rows),
-            last_epochs=last_epochs,
-            labels=read_label_quality(label_paths, dataset),
-            seen=read_seen(label_paths, dataset),
-            audits=read_audits(label_paths, dataset),
-        )
+        inputs = _inputs(config, paths, label_paths, dataset, index, target)
         outputs = stage.run(config, inputs, target.report)
         known = None if label_paths.truth is None else read_truth(label_paths.truth, dataset)["index"].to_numpy()[rows]
         summary = {
@@ -131,12 +118,38 @@ def evaluate(
             "label_quality": outputs.label_quality,
             "estimated_noise": outputs.estimated_noise,
         }
-        evaluation_files.write(target, config, dataset, reference_labels[rows], given, outputs)
+        evaluation_files.write(target, config, dataset, reference_labels[rows], inputs.predictions, outputs)
         files.write_json({**summary, "classes": list(dataset.classes.names)}, target.path("metrics.json"))
         _tell(target, config.split, outputs, judged)
         return {**summary, "by_class": {name: list(values) for name, values in outputs.by_class.items()}}
 
     return tell(session, job.run(work, tracked=True), _story)
+
+
+def _inputs(
+    config: stage.EvaluateConfig,
+    paths: _Paths,
+    label_paths: LabelPaths,
+    dataset: DataSet,
+    index: NDArray[np.int64],
+    target: Target,
+) -> stage.EvaluateInputs:
+    """Read what is judged, and by what; `index` is each sample's reference."""
+    rows = dataset.rows(config.split)
+    given, last_epochs = _predictions(config, paths, dataset, rows, index[rows], target)
+    return stage.EvaluateInputs(
+        predictions=given,
+        group=group_numbers(dataset.samples[rows]),
+        classes=dataset.classes.names,
+        ordered=dataset.classes.ordered,
+        training_counts=np.bincount(index[dataset.rows("train")], minlength=len(dataset.classes)),
+        costs=None if paths.costs is None else read_matrix(paths.costs, dataset.classes),
+        metadata=read_metadata(paths.metadata, config.by, dataset, rows),
+        last_epochs=last_epochs,
+        labels=read_label_quality(label_paths, dataset),
+        seen=read_seen(label_paths, dataset),
+        audits=read_audits(label_paths, dataset),
+    )
 
 
 def _need(
