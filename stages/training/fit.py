@@ -127,7 +127,11 @@ def _epoch(epoch: int, state: TrainingState, run: Run) -> Row:
         optimizer.param_groups[0]["lr"] = rate
     total, learnt, seen = 0.0, 0, epoch * len(examples.rows)
     weights = sampling_weights(examples.labels, examples.classes, plan.sampling)
-    for number, places in enumerate(batches(len(examples.rows), plan.batch_size, generator, weights)):
+    planned = batches(len(examples.rows), plan.batch_size, generator, weights)
+    for number, places in enumerate(planned):
+        if number + 1 < len(planned):
+            following = planned[number + 1]
+            examples.inputs.expect(examples.rows[following[plan.team.share(len(following))]])
         loss, count = step_or_say_what_fits(places, state, run, signals, generator)
         total, learnt, seen = total + loss, learnt + count, seen + len(places)
         if not abs(loss) <= _EXPLODED * count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
 from schemas.checkpoint import NetworkSpec
+from stages.training.ahead import Ahead, sender
 from stages.training.augmentation import Augmentation, augment
 
 Train = Literal["all", "head"]
@@ -26,6 +28,17 @@ class Inputs(Protocol):
 
     def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
         """Return the batch of these rows, or those of it that `own` tells; augmented where a generator is given."""
+
+    def expect(self, rows: Tensor) -> None:
+        """Take note that the batch of these rows, (b,), all of them this process's own, is asked for next."""
+
+
+def in_turn(inputs: Inputs, rows: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
+    """Give the batches of rows one after the other, none augmented, each with the place of its first row."""
+    for start in range(0, len(rows), size):
+        if start + size < len(rows):
+            inputs.expect(rows[start + size : start + 2 * size])
+        yield start, inputs.batch(rows[start : start + size], None)
 
 
 class ImageInputs:
@@ -42,10 +55,17 @@ class ImageInputs:
         self._grey = spec.channels == 1
         mean, std = (torch.tensor(values, device=device)[None, :, None, None] for values in (spec.mean, spec.std))
         self._mean, self._std = (mean.mean(1, True), std.mean(1, True)) if self._grey else (mean, std)
+        self._ahead = Ahead(sender(images, device)) if device.type == "cuda" else None
+
+    def expect(self, rows: Tensor) -> None:
+        """Send for the images of these rows, where they go to a GPU."""
+        if self._ahead is not None:
+            self._ahead.expect(rows)
 
     def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
         """Return (B, C, H, W) float32, normalised, channels last in memory."""
-        pixels = self.images[rows[own]].to(self.device, non_blocking=True)  # (B, H, W, 3) uint8
+        mine = rows[own]
+        pixels = self.images[mine] if self._ahead is None else self._ahead.take(mine)  # (B, H, W, 3) uint8
         images = pixels.permute(0, 3, 1, 2).float().div_(255)
         if generator is not None:
             images = augment(images, self.augmentation, generator, len(rows), own)
@@ -93,6 +113,9 @@ class FeatureInputs:
         """Take features (N, D) float32."""
         self.features = features
         self.device = device
+
+    def expect(self, rows: Tensor) -> None:
+        """Do nothing: features are small."""
 
     def batch(self, rows: Tensor, generator: torch.Generator | None, own: slice = _ALL) -> Tensor:
         """Return (B, D) float32; features are not augmented."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stages.methods.uncertainty import bald
 from stages.report import Report
 from stages.training.device import Precision, autocast
-from stages.training.inputs import Inputs
+from stages.training.inputs import Inputs, in_turn
 from stages.training.network import Head, Network
 from stages.training.randomness import torch_generator
 from stages.training.team import Team
@@ -79,8 +79,7 @@ def opinions(
     masks = [_masks(network, index, asking) for index, network in enumerate(networks[:used])]
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     with torch.inference_mode():
-        for start in range(0, len(rows), asking.batch):
-            x = inputs.batch(rows[start : start + asking.batch], None)
+        for start, x in in_turn(inputs, rows, asking.batch):
             parts.append(_of_batch(networks, used, x, masks, asking))
             report.progress(min(start + asking.batch, len(rows)), len(rows), "scoring", "images")
     posterior, own, information, embeddings = (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from schemas.checkpoint import NetworkSpec
 from stages.report import Report
 from stages.training.device import Precision, autocast
-from stages.training.inputs import ImageInputs, Inputs
+from stages.training.inputs import ImageInputs, Inputs, in_turn
 from stages.training.team import Team
 
 
@@ -51,8 +51,7 @@ def predict(
     for network in networks:
         network.eval()
     with torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(rows), batch):
-            x = inputs.batch(rows[start : start + batch], None)
+        for start, x in in_turn(inputs, rows, batch):
             for index, network in enumerate(networks):
                 penultimate, output = network(x)
                 logits[index].append(output.float().cpu())
@@ -94,7 +93,6 @@ def extracted(
     inputs = ImageInputs(images, spec, device, "none")
     backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     with torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(own), batch):
-            rows = own[start : start + batch]
-            yield backbone(inputs.batch(rows, None)).float().cpu()
-            report.progress(start + len(rows), len(own), "features of the frozen backbone", "images")
+        for start, x in in_turn(inputs, own, batch):
+            yield backbone(x).float().cpu()
+            report.progress(start + len(x), len(own), "features of the frozen backbone", "images")
