@@ -155,10 +155,12 @@ def _names(tips: Sequence[Lineage]) -> list[str]:
     options = [key.partition(" ")[2] for key in differing]
     short = {k: o if options.count(o) == 1 else k for k, o in zip(differing, options, strict=True)}
     names: list[str] = []
+    plain: list[str] = []
     for tip, table in zip(tips, tables, strict=True):
         first = table.get(STRATEGY) or table.get(FOLDER) or ("retrained" if tip.rounds else "phase 1")
         name = ", ".join([first, *(f"{short[key]} {table[key]}" for key in differing if key in table)])
-        names.append(name if name not in names else f"{name} ({names.count(name) + 1})")
+        plain.append(name)
+        names.append(name if plain.count(name) == 1 else f"{name} ({plain.count(name)})")
     return names
 
 

@@ -142,7 +142,7 @@ def read_labels(path: Path, data: DataSet, contract: Contract = LABELS, column: 
     ledger = ledgers.beside(path) if contract is LABELS else None
     if ledger is not None:
         check(table, table_files.read_table(ledger, LEDGER), str(ledger))
-    first = 2 if path.suffix.lower() != ".parquet" else 1
+    first = 2 if table_files.is_text(path) else 1
     aligned = data.aligned(table, path)
     names = data.classes.names
     index = aligned[column].replace_strict(names, range(len(names)), default=None, return_dtype=pl.Int64)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from alrctl import files, workers
 from alrctl.image_pack import PACK, header, place_of_pixels
 from alrctl.images import NoRoomError, decode
-from schemas.errors import DataError, listing, plural
+from schemas.errors import DataError, plural, shown
 
 if TYPE_CHECKING:  # processes that decode wait for nothing else
     from alrctl.sources.collection import Collection
@@ -120,6 +120,7 @@ class _Done:
         sizes: width and height of each image; None where it could not be read.
         rules: how many images of each unusual mode were turned into RGB.
         broken: why images could not be read.
+        changed: files that were written to since they were looked at.
         left: rows too large to be decoded beside others; they are still to be done.
     """
 
@@ -127,6 +128,7 @@ class _Done:
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
     rules: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
 
 
@@ -152,13 +154,22 @@ def write_pack(
 
     Raises:
         DataError: an image cannot be read and `skip_broken` is off, or none can; or a file was changed meanwhile.
+        LostError: a process that decodes was ended; what is decoded is kept.
     """
     try:
         pack = _Unfinished(state, len(images), config.image_size)
-        _decode_rest(pack, images, stamps, config, pool, report)
+        try:
+            _decode_rest(pack, images, stamps, config, pool, report)
+        finally:
+            pack.write_down()
+        changed = [name for done in pack.parts() for name in done.changed]
+        if changed:
+            raise DataError(f"{plural(len(changed), 'image')} changed while taken in (first: {shown(changed[0], 300)})")
         broken = [text for done in pack.parts() for text in done.broken]
         _refuse_broken(broken, len(images) - len(broken), config.skip_broken, report)
         return pack.finish(path)
+    except workers.LostError:
+        raise
     except Exception:  # a full disk among them: the room is given back
         shutil.rmtree(state, ignore_errors=True)
         raise
@@ -182,7 +193,6 @@ def _decode_rest(
             _add(done, row, _decode_part(part(row, row + 1)))
         pack.keep(done)
         report.progress(pack.done, len(images), "decoding", "images")
-    pack.write_down()
 
 
 def _cut(gaps: Sequence[tuple[int, int]], sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
@@ -200,6 +210,7 @@ def _add(done: _Done, row: int, alone: _Done) -> None:
     done.sizes[row - done.first] = alone.sizes[0]
     done.rules = dict(Counter(done.rules) + Counter(alone.rules))
     done.broken += alone.broken
+    done.changed += alone.changed
 
 
 def _decode_part(part: _Part) -> _Done:
@@ -207,9 +218,11 @@ def _decode_part(part: _Part) -> _Done:
     done, rules = _Done(part.first), Counter[str]()
     pixels = np.zeros((len(part.images), part.size, part.size, 3), np.uint8)
     for place, image in enumerate(part.images):
+        if isinstance(image, Path) and _stamp(image) != part.stamps[place]:
+            done.changed.append(str(image))
+            done.sizes.append(None)
+            continue
         try:
-            if isinstance(image, Path) and _stamp(image) != part.stamps[place]:
-                raise DataError(f"{image}: was changed while it was taken in")
             found = decode(image, part.size, part.fit)
         except NoRoomError:
             done.left.append(part.first + place)
@@ -329,7 +342,7 @@ class _Unfinished:
 def _refuse_broken(broken: list[str], readable: int, skip: bool, report: Report) -> None:
     if not broken:
         return
-    told = f"{plural(len(broken), 'image')} cannot be read (first: {listing(broken, 1).split(' and ')[0]})"
+    told = f"{plural(len(broken), 'image')} cannot be read (first: {shown(broken[0], 300)})"
     if not skip or not readable:
         raise DataError(f"{told}; --skip-broken leaves them out")
     report.warn(f"{told}; left out")

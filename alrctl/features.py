@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from alrctl import checkpoints, files, manifest, tensor_file
 from alrctl.dataset import DataSet, read_images
 from schemas.checkpoint import NetworkSpec
-from schemas.errors import AlrctlError
+from schemas.errors import AlrctlError, UsageError
 from stages.report import Report
 from stages.training import device as devices
 from stages.training.augmentation import Augmentation
@@ -104,10 +104,14 @@ def _stored(
     bytes_of_all = math.prod(shape) * 4
     if bytes_of_all <= _HELD or not _has_room(path.parent, bytes_of_all):
         return None
-    with files.writing(path) as beside, beside.open("wb") as stream:
-        stream.write(tensor_file.head("features", "F32", shape, tensor_file.room("features", "F32", shape)))
-        for part in extracted(module, images, torch.arange(len(images)), spec, device, precision, report):
-            stream.write(part.contiguous().numpy().data)
+    try:
+        with files.writing(path) as beside, beside.open("wb") as stream:
+            stream.write(tensor_file.head("features", "F32", shape, tensor_file.room("features", "F32", shape)))
+            for part in extracted(module, images, torch.arange(len(images)), spec, device, precision, report):
+                stream.write(part.contiguous().numpy().data)
+    except UsageError as error:
+        report.warn(f"the features find no room on the disk, and are computed again to be held in memory ({error})")
+        return None
     return _cached(path, len(images), spec.feature_width)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from alrctl import csv_files, table_files
+from alrctl import table_files
 from alrctl.dataset import DataSet
 from schemas.classes import unknown_class_message
 from schemas.errors import DataError, MismatchError, listing, plural
@@ -34,7 +34,7 @@ def read_predictions(path: Path, data: DataSet, rows: NDArray[np.int64], label: 
         DataError: not readable, or no predictions.
         MismatchError: samples or classes of another data set, or samples without a prediction.
     """
-    table = _read(path)
+    table = table_files.read_any(path)
     if "sample_id" not in table.columns:
         raise DataError(f"{path}: column 'sample_id' missing (found: {listing(table.columns)})")
     table = table.with_columns(pl.col("sample_id").cast(pl.String)).with_row_index(_ROW, offset=_first_row(path))
@@ -65,14 +65,8 @@ def _said(table: pl.DataFrame, path: Path, names: tuple[str, ...]) -> Ints:
     return found.to_numpy()
 
 
-def _read(path: Path) -> pl.DataFrame:
-    if path.suffix.lower() == ".parquet":
-        return table_files.read_parquet(path)
-    return csv_files.read_csv(path)
-
-
 def _first_row(path: Path) -> int:
-    return 1 if path.suffix.lower() == ".parquet" else 2
+    return 2 if table_files.is_text(path) else 1
 
 
 def _posterior(table: pl.DataFrame, path: Path, names: tuple[str, ...], logits: bool) -> Floats | None:

@@ -14,6 +14,7 @@ from alrctl import artifacts, first_labels, manifest, queue_files, signals, tabl
 from alrctl.dataset import DataSet, read_labels
 from alrctl.job import Job
 from alrctl.judgement import need_clean, read_clean
+from alrctl.truths import is_truth, need_truth
 from schemas.errors import UsageError
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
@@ -71,8 +72,7 @@ def need_label_quality(
     queues = tuple(_queues(job, labels_path)) if ledger is not None else ()
     if truth is None:
         return LabelPaths(labels_path, ledger, queues=queues)
-    has_truth = artifacts.find_optional(truth, TRUTH.file_name) is not None
-    truth_path = job.need("truth", truth, TRUTH.file_name if has_truth else LABELS.file_name)
+    truth_path = need_truth(job, truth)
     judged = clean or checkpoint
     return LabelPaths(
         labels_path,
@@ -109,8 +109,7 @@ def _queues(job: Job, labels: Path) -> Iterable[Queued]:
 
 def read_truth(path: Path, data: DataSet) -> pl.DataFrame:
     """Return the true labels, a row a sample of the data set, with their class index in column `index`."""
-    is_truth = path.name == TRUTH.file_name
-    return read_labels(path, data, TRUTH if is_truth else LABELS, "true_label" if is_truth else "label")
+    return read_labels(path, data, TRUTH, "true_label") if is_truth(path) else read_labels(path, data)
 
 
 def read_label_quality(paths: LabelPaths, data: DataSet) -> Labels | None:

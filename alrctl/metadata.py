@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import csv_files, table_files
+from alrctl import table_files
 from alrctl.dataset import DataSet
 from schemas.errors import MismatchError, UsageError, listing, nearest
 
@@ -29,7 +29,7 @@ def read_metadata(
     samples = data.samples[rows]
     table, known = samples, [*samples.columns]
     if path is not None:
-        found = _read(path)
+        found = table_files.read_any(path)
         table = _matched(found, samples, path)
         known = [*found.columns, *known]
     for name in names:
@@ -39,24 +39,19 @@ def read_metadata(
     return {name: table[name] for name in names}
 
 
-def _read(path: Path) -> pl.DataFrame:
-    if path.suffix.lower() == ".parquet":
-        return table_files.read_parquet(path)
-    return csv_files.read_csv(path)
-
-
 def _matched(found: pl.DataFrame, samples: pl.DataFrame, path: Path) -> pl.DataFrame:
     """Return the metadata's columns beside those of the samples, a row a sample."""
     ids = samples["sample_id"]
     candidates = ["sample_id"] if "sample_id" in found.columns else found.columns
-    key = next((name for name in candidates if ids.is_in(found[name].cast(pl.String).implode()).all()), None)
+    texts = {name: found[name].alias("id").cast(pl.String) for name in candidates}  # '^a$' is a pattern to polars
+    key = next((name for name, told in texts.items() if ids.is_in(told.implode()).all()), None)
     if key is None:
         if candidates == ["sample_id"]:
             absent = ids.filter(~ids.is_in(found["sample_id"].cast(pl.String).implode()))
             raise MismatchError(f"{path}: lacks {len(absent):,} samples of the split (first: '{absent[0]}')")
         raise MismatchError(f"{path}: no column holds the ids of the split's samples (found: {listing(found.columns)})")
     rest = {name: found[name] for name in found.columns if name != key}
-    told = pl.DataFrame({"sample_id": found[key].cast(pl.String), **rest})
+    told = pl.DataFrame({"sample_id": texts[key], **rest})
     told = told.filter(pl.col("sample_id").is_in(ids.implode()))
     if told["sample_id"].n_unique() < told.height:
         twice = told["sample_id"].filter(told["sample_id"].is_duplicated())[0]

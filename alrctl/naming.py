@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
 CHOICE, COMMENT = "label", "comment"  # the controls that Label Studio is told to show
 
 _SPLITS = {

@@ -8,13 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alrctl import table_files
 from alrctl.answers.found import Found, table
 from alrctl.matrices import read_matrix
+from alrctl.truths import read_truth
 from schemas.classes import Classes
 from schemas.errors import DataError, MismatchError
-from schemas.labels import LABELS
-from schemas.truth import TRUTH
 from stages.methods import experts
 from stages.relabel import RelabelConfig
 
@@ -26,7 +24,7 @@ def ask(config: RelabelConfig, truth: Path, confusion: Path | None, queue: pl.Da
         DataError: the truth is no class, or the confusion matrix is none.
         MismatchError: the truth of a sample is not known.
     """
-    asked = queue.select("sample_id").join(_truth(truth), on="sample_id", how="left", maintain_order="left")
+    asked = queue.select("sample_id").join(read_truth(truth), on="sample_id", how="left", maintain_order="left")
     unknown = asked.filter(asked["label"].is_null())
     if unknown.height:
         raise MismatchError(f"{truth}: does not have sample '{unknown['sample_id'][0]}' of the queue")
@@ -43,13 +41,6 @@ def ask(config: RelabelConfig, truth: Path, confusion: Path | None, queue: pl.Da
             for place, (sample, label) in enumerate(zip(asked["sample_id"], said, strict=True), 1)
         ]
     return Found(table(rows, str(truth)), "sample")
-
-
-def _truth(path: Path) -> pl.DataFrame:
-    """Return sample_id and label, from a truth table or from the labels a data set came with."""
-    if path.name == TRUTH.file_name:
-        return table_files.read_table(path, TRUTH).select("sample_id", label="true_label")
-    return table_files.read_table(path, LABELS).select("sample_id", "label")
 
 
 def _skills(config: RelabelConfig, confusion: Path | None, classes: Classes) -> list[NDArray[np.float64]]:

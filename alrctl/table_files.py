@@ -9,12 +9,44 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from alrctl import parquet_pages
-from alrctl.csv_files import read_csv
+from alrctl.csv_files import csv_header, read_csv
 from alrctl.files import explained_read
 from schemas.contract import Contract
 from schemas.errors import DataError
 
 _ROW_GROUP = 1 << 18
+
+
+def is_text(path: Path) -> bool:
+    """Say whether a table is a CSV and no parquet: by its name, or where that does not tell by how it begins."""
+    suffix = path.suffix.lower()
+    if suffix in {".csv", ".tsv", ".txt", ".parquet"}:
+        return suffix != ".parquet"
+    with explained_read(path, "table"), path.open("rb") as stream:
+        return stream.read(4) != b"PAR1"
+
+
+def read_any(path: Path) -> pl.DataFrame:
+    """Read a parquet file or a CSV that is held to no contract.
+
+    Raises:
+        DataError: not readable.
+    """
+    return read_csv(path) if is_text(path) else read_parquet(path)
+
+
+def columns(path: Path) -> list[str]:
+    """Return what a table's columns are called.
+
+    Raises:
+        DataError: not readable.
+    """
+    if is_text(path):
+        with explained_read(path, "UTF-8 text"):
+            return csv_header(path.read_text(encoding="utf-8-sig"))
+    check_parquet(path)
+    with explained_read(path, "parquet"):
+        return list(pl.read_parquet_schema(path))
 
 
 def read_table(path: Path, contract: Contract) -> pl.DataFrame:
@@ -23,7 +55,7 @@ def read_table(path: Path, contract: Contract) -> pl.DataFrame:
     Raises:
         DataError: not readable, or against the contract.
     """
-    if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
+    if is_text(path):
         return contract.check(read_csv(path), str(path), first_row=2)
     frame = read_parquet(path)
     with explained_read(path, "parquet"):
@@ -76,13 +108,13 @@ def read_columns(path: Path, contract: Contract, names: Sequence[str]) -> pl.Dat
         DataError: not readable, or against the contract.
     """
     part = contract.part(names)
-    is_text = path.suffix.lower() in {".csv", ".tsv", ".txt"}
-    if not is_text:
+    as_text = is_text(path)
+    if not as_text:
         check_parquet(path)
-    with explained_read(path, "CSV" if is_text else "parquet"):
-        frame = read_csv(path).lazy() if is_text else pl.scan_parquet(path)
+    with explained_read(path, "CSV" if as_text else "parquet"):
+        frame = read_csv(path).lazy() if as_text else pl.scan_parquet(path)
         there = frame.collect_schema().names()
-    if not is_text:
+    if not as_text:
         with explained_read(path, "parquet"):
             metadata = pl.read_parquet_metadata(path)
         _check_written_as(metadata, path, contract)
@@ -90,7 +122,7 @@ def read_columns(path: Path, contract: Contract, names: Sequence[str]) -> pl.Dat
     wanted = [name for name in there if name in names or (name in unknown and not contract.extra)]
     with explained_read(path, "parquet"):
         found = frame.select(wanted).collect()
-    return part.check(found, str(path), first_row=2 if is_text else 1)
+    return part.check(found, str(path), first_row=2 if as_text else 1)
 
 
 def _check_written_as(metadata: Mapping[str, str], path: Path, contract: Contract) -> None:

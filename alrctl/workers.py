@@ -24,6 +24,11 @@ WORTH = 2_000
 _AHEAD = 3
 """Parts that wait for each worker, so that none is idle while results are taken."""
 
+
+class LostError(AlrctlError):
+    """A process that worked was ended by something else."""
+
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -82,7 +87,7 @@ def results(pool: Executor, work: Callable[[Part], Result], parts: Iterable[Part
     """Give what comes of each part, in the order in which they are done, with a few parts under way at a time.
 
     Raises:
-        AlrctlError: a process was ended by something else.
+        LostError: a process was ended by something else.
     """
     waiting = iter(parts)
     at_once = _AHEAD * getattr(pool, "_max_workers", 1)
@@ -94,7 +99,7 @@ def results(pool: Executor, work: Callable[[Part], Result], parts: Iterable[Part
                 running |= {pool.submit(work, part) for part in islice(waiting, 1)}
                 yield one.result()
     except BrokenProcessPool as error:
-        raise AlrctlError(
-            "a process that read images was ended by the system, most often because memory ran out; with fewer "
-            "--workers less is held at a time"
+        raise LostError(
+            "a process that read images was ended by the system, most often because memory ran out; the same command "
+            "goes on where it was, and with fewer --workers less is held at a time"
         ) from error

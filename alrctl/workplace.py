@@ -6,7 +6,7 @@ Beside `DIR` lies, while a stage works, the hidden folder `.DIR.alrctl`:
     holder      which process that is, for the word that another gets
     identity    of the run whose unfinished state is kept (its options and inputs, hashed)
     token       of the run that trackers follow, so that a killed one goes on there as one
-    state/      what a killed training needs to go on
+    state/      what a killed run needs to go on: a training's last epoch, or the images decoded so far
     new/        the outputs being written; `manifest.json` comes last
     old/        the former directory, for the moment between two renames
 
@@ -29,7 +29,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from alrctl import files, manifest
 from schemas.errors import MismatchError, UsageError, listing
 
-_PARTS = ("lock", "identity", "token", "state", "new", "old")
+_PARTS = ("lock", "holder", "identity", "token", "state", "new", "old")
 
 
 def beside(directory: Path) -> Path:

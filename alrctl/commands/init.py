@@ -82,7 +82,7 @@ def _text(source: Path, out: Path, expert: str, config: IngestConfig, found: Fir
         expert=expert,
         source=_as_yaml(os.path.relpath(source, out.parent)),
         output=output,
-        given=_given(config),
+        given=_given(config, out.parent),
         sizes="no split"
         if not found.splits
         else ", ".join(f"{count:,} {name}" for name, count in found.splits.items()),
@@ -93,9 +93,11 @@ def _text(source: Path, out: Path, expert: str, config: IngestConfig, found: Fir
     )
 
 
-def _given(config: IngestConfig) -> dict[str, str]:
-    """Return the options of `ingest` that were given, as they are written in a file."""
+def _given(config: IngestConfig, folder: Path) -> dict[str, str]:
+    """Return the options of `ingest` that were given, as they are written in a file in that folder."""
     told: dict[str, Any] = config.model_dump(mode="json", include=config.model_fields_set)
+    if config.root is not None:
+        told["root"] = os.path.relpath(config.root, folder)
     return {name.replace("_", "-"): _as_yaml(value) for name, value in told.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import __version__, answers, artifacts, files, labels_out, ledgers, naming, oracle, table_files
+from alrctl import __version__, answers, files, labels_out, ledgers, naming, oracle, table_files
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found
 from alrctl.console import LiveReport
@@ -21,6 +21,7 @@ from alrctl.relabel_story import QUIET, story
 from alrctl.session import Outcome, Session, Summary, require
 from alrctl.summary import tell
 from alrctl.target import Target
+from alrctl.truths import need_truth
 from schemas.classes import Classes
 from schemas.errors import NothingToDoError, UsageError
 from schemas.labels import LABELS
@@ -28,7 +29,6 @@ from schemas.ledger import LEDGER
 from schemas.packets import PACKETS
 from schemas.queue import QUEUE
 from schemas.samples import SAMPLES
-from schemas.truth import TRUTH
 from stages import relabel as stage
 from stages.methods.class_reading import read_map
 from stages.methods.sample_names import Names
@@ -168,14 +168,9 @@ def _need(
         queue=queue_path,
         packets=None if queue_path is None else job.want("packets", queue_path, PACKETS.file_name),
         samples=job.want("samples", classes_path, SAMPLES.file_name) if with_samples and classes_path else None,
-        truth=None if oracle is None else _need_truth(job, oracle),
+        truth=None if oracle is None else need_truth(job, oracle),
         confusion=None if confusion is None else job.need_raw("confusion", confusion),
     )
-
-
-def _need_truth(job: Job, oracle: Path) -> Path:
-    has_truth = artifacts.find_optional(oracle, TRUTH.file_name) is not None
-    return job.need("truth", oracle, TRUTH.file_name if has_truth else LABELS.file_name)
 
 
 def _found(

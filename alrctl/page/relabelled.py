@@ -54,8 +54,8 @@ def _round(place: str, told: dict[str, Any]) -> list[str]:
 
 
 def _last_rounds(project: Project) -> list[Artifact]:
-    """Return the relabellings that no other goes on from."""
-    rounds = project.of_stage("relabel")
+    """Return the relabellings, and what took answers back, that nothing of the kind goes on from."""
+    rounds = [*project.of_stage("relabel"), *project.of_stage("undo")]
     continued = {source.resolve() for one in rounds if (source := one.input_directory("labels")) is not None}
     return [one for one in rounds if one.path.resolve() not in continued]
 

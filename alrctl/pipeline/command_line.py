@@ -60,7 +60,7 @@ def _options(step: Step, base: Path) -> Iterator[str]:
         if isinstance(value, bool):
             yield flag(name) if value else "--no-" + flag(name)[2:]
             continue
-        if (step.section, name) in _FILES and value and Path(value).exists():
+        if (step.section, name) in _FILES and value and (name == "root" or Path(value).exists()):
             value = relative(Path(value), base)
         for one in value if isinstance(value, tuple) else (value,):
             yield from _said(flag(name), str(one))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,7 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
     axes, problems = matrix.read(content.pop("matrix", {}), {*content, *_given(sound)})
     for name in dict.fromkeys([*sections, *(axis.section for axis in axes if axis.section)]):
         problems += matrix.told_of_section(name, sections.get(name, {}), axes)
+    axes = tuple(_axis_rooted(axis, base) for axis in axes)
     if "strategy" in sound.get("select", {}):
         problems.append("select.strategy: name the strategies under `strategies`, each gets a branch")
     own, told = _own(content)
@@ -125,7 +127,17 @@ def _rooted(name: str, given: dict[str, Any], base: Path) -> dict[str, Any]:
         isinstance(weights, str) and (base / weights).is_file()
     ):  # else a name, or a file from where the command is given
         options["weights"] = str(base / weights)
+    if isinstance(options.get("root"), str):
+        options["root"] = str(base / options["root"])
     return {**options, **{place: base / value for place, value in places.items() if isinstance(value, str)}}
+
+
+def _axis_rooted(axis: Axis, base: Path) -> Axis:
+    """Return an axis whose files are found from the pipeline file."""
+    if not axis.section:
+        return axis
+    found = [_rooted(axis.section, {axis.option: value}, base) for value in axis.values]
+    return replace(axis, meant=tuple(next(iter(one.values()), None) for one in found))
 
 
 def _with_strategies(axes: tuple[Axis, ...], own: dict[str, Any]) -> tuple[Axis, ...]:

@@ -32,13 +32,19 @@ class Axis:
         name: as it is written in the file.
         section: the stage it is an option of; empty where it is a key of the pipeline.
         option: its name there.
-        values: the alternatives.
+        values: the alternatives, as they are written.
+        meant: the alternatives as they are used, files found from the pipeline file; empty where that is as written.
     """
 
     name: str
     section: str
     option: str
     values: tuple[Any, ...]
+    meant: tuple[Any, ...] = ()
+
+    def meaning(self, value: Any) -> Any:
+        """Return one of the values as it is used."""
+        return self.meant[self.values.index(value)] if self.meant else value
 
     def directory(self, value: Any) -> str:
         """Return the directory of what is made with one of the values."""

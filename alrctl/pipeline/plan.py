@@ -84,7 +84,7 @@ def _set(pipeline: Pipeline, setting: Sequence[Any]) -> Pipeline:
     own: dict[str, Any] = {}
     for axis, value in zip(pipeline.axes, setting, strict=True):
         if axis.section:
-            sections.setdefault(axis.section, {})[axis.option] = value
+            sections.setdefault(axis.section, {})[axis.option] = axis.meaning(value)
         elif axis.option == "strategy":
             own["strategies"] = (value,)
         else:

@@ -10,7 +10,7 @@ import polars as pl
 from alrctl.csv_files import read_csv
 from alrctl.naming import split_name
 from alrctl.sources.collection import Collection, Row, Table, sorted_classes
-from alrctl.sources.tables import Part, full_column, joined, one_hot
+from alrctl.sources.tables import FIRST_ROW, Part, full_column, joined, one_hot
 from alrctl.table_files import read_parquet
 from schemas.errors import DataError, listing, nearest
 from stages.ingest import IngestConfig
@@ -93,7 +93,7 @@ def _labels(
     if column is not None:
         labels = full_column(table, source, column)
         return labels, sorted_classes(set(labels)), column
-    one_hot_columns = [name for name in others if set(table[name].drop_nulls()) <= {"0", "1", "0.0", "1.0"}]
+    one_hot_columns = [name for name in others if set(table[name].to_list()) <= {"0", "1", "0.0", "1.0", None}]
     if len(one_hot_columns) < 2:
         columns = listing([f"'{name}'" for name in table.columns], 12)
         raise DataError(f"{source}: the label column is missing (found: {columns}); name it with --label-column")
@@ -110,6 +110,6 @@ def _splits(table: pl.DataFrame, source: Path, column: str | None) -> list[str |
         row, text = unknown[0]
         raise DataError(
             f"{source}: column '{column}' has {len(unknown)} values that are no split "
-            f"(first: row {row + 2}, '{text}'); wanted: train, val or test"
+            f"(first: row {row + FIRST_ROW}, '{text}'); wanted: train, val or test"
         )
     return [split_name(text) for text in texts]

@@ -104,7 +104,7 @@ def one_hot(table: pl.DataFrame, path: Path, columns: Sequence[str]) -> list[str
     Raises:
         DataError: a row marks none, or several.
     """
-    numbers = [table[name].cast(pl.Float64, strict=False).fill_null(0).to_numpy() for name in columns]
+    numbers = [table[name].alias("mark").cast(pl.Float64, strict=False).fill_null(0).to_numpy() for name in columns]
     marks = np.stack(numbers, axis=1)  # column by column: polars takes a name like '^a$' for a pattern
     wrong = np.flatnonzero((marks.sum(axis=1) != 1) | ((marks == 1).sum(axis=1) != 1)).tolist()
     if wrong:

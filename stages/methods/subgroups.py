@@ -19,12 +19,13 @@ def subgroups(values: pl.Series) -> pl.Series:
     Raises:
         UsageError: there are more values than anybody would read.
     """
+    name, values = values.name, values.alias("value")  # polars takes a name like '^a$' for a pattern
     numbers = _numbers(values)
     if numbers is not None and numbers.n_unique() > _FEW_NUMBERS:
         return _bands(numbers)
     names = values.cast(pl.String).str.strip_chars().fill_null(UNKNOWN).replace("", UNKNOWN)
     if names.n_unique() > _MOST:
-        raise UsageError(f"--by {values.name}: has {names.n_unique():,} values; sub-groups of at most {_MOST} are told")
+        raise UsageError(f"--by {name}: has {names.n_unique():,} values; sub-groups of at most {_MOST} are told")
     return names
 
 

@@ -27,7 +27,7 @@ from alrctl.decoding import PackFacts
 from alrctl.image_pack import open_pack, open_pixels
 from alrctl.images import decode
 from alrctl.sources import folder
-from schemas.errors import AlrctlError, DataError
+from schemas.errors import DataError
 from stages.ingest import Fit, IngestConfig
 from stages.report import Report, SilentReport
 
@@ -238,14 +238,14 @@ def test_where_no_process_can_be_had_threads_do_the_work(error: Exception, monke
         assert isinstance(pool, ThreadPoolExecutor)
 
 
-def test_a_process_that_is_killed_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
     with workers.at_work(2, workers.WORTH) as pool:
         assert isinstance(pool, ProcessPoolExecutor)
         for process in list(pool._processes):
             os.kill(process, signal.SIGKILL)
-        with pytest.raises(AlrctlError, match="ended by the system, most often because memory ran out; with fewer"):
+        with pytest.raises(workers.LostError, match="memory ran out; the same command goes on where it was, and with"):
             packed(photographs(tmp_path / "photos", 9), tmp_path / "pack", pool)
-    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert not (tmp_path / "pack").exists()
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
@@ -343,7 +343,8 @@ def test_what_a_power_cut_spoilt_is_decoded_anew(
 def test_broken_images_of_the_first_half_are_told_by_the_second(tmp_path: Path, broken_off: Path) -> None:
     journal = broken_off / "decoded.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    lines[0]["sizes"][1], lines[0]["broken"] = None, ["photos/1.png: is no image"]
+    first = next(line for line in lines if line["first"] == 0)
+    first["sizes"][1], first["broken"] = None, ["photos/1.png: is no image"]
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     report, config = Listening(), IngestConfig(image_size=16, skip_broken=True)
     given = photographs(tmp_path / "photos", 60)
@@ -355,14 +356,32 @@ def test_broken_images_of_the_first_half_are_told_by_the_second(tmp_path: Path, 
     assert (open_pack(tmp_path / "pack").numpy() == np.stack(wanted)).all()
 
 
-def test_a_file_that_is_changed_after_it_was_looked_at_is_refused(tmp_path: Path) -> None:
+def test_what_is_decoded_when_a_process_is_killed_is_kept(
+    tmp_path: Path, by_threads: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_AT_MOST", 5)
+
+    class Killing(SilentReport):
+        def progress(self, done: int, total: int, text: str = "", unit: str = "") -> None:
+            if done >= 30:
+                raise workers.LostError("killed")
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(workers.LostError):
+        packed(photographs(tmp_path / "photos", 60), tmp_path / "pack", pool, Killing())
+    assert gone_on(tmp_path, monkeypatch) == (by_threads, 30)
+
+
+@pytest.mark.parametrize("skip_broken", [False, True])
+def test_a_file_that_is_changed_after_it_was_looked_at_is_refused(tmp_path: Path, skip_broken: bool) -> None:
+    config = IngestConfig(image_size=16, skip_broken=skip_broken)
     given = photographs(tmp_path / "photos", 9)
     before = stamps(given)
     Image.fromarray(noise(99, 30, 30)).save(tmp_path / "photos" / "4.png")
-    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match=r"4\.png: was changed while it was taken in"):
-        decoding.write_pack(
-            tmp_path / "pack", tmp_path / "state", given, before, IngestConfig(image_size=16), pool, SilentReport()
-        )
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(DataError, match=r"1 image changed while taken in \(first: .*4\.png\)"),
+    ):
+        decoding.write_pack(tmp_path / "pack", tmp_path / "state", given, before, config, pool, SilentReport())
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 

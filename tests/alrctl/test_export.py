@@ -142,6 +142,12 @@ LAYOUTS = st.fixed_dictionaries(
 )
 
 
+def rooted(config: Any, base: Path) -> Any:
+    """Return options with the folder that a list's paths start from as a place, however it is written."""
+    root = getattr(config, "root", None)
+    return config if root is None else config.model_copy(update={"root": os.path.abspath(base / root)})
+
+
 def check_each_command(content: dict[str, Any], base: Path, only: str = "") -> None:
     for step in pipeline.plan(pipeline.parse(content, Path("study"), "pipeline.yaml")):
         if only not in ("", step.section):
@@ -149,7 +155,7 @@ def check_each_command(content: dict[str, Any], base: Path, only: str = "") -> N
         words = command_line.words(step, base)
         assert words[:2] == ["alrctl", step.section]
         told = {name: value for name, value in heard(step.section, words[2:]).items() if value is not None}
-        assert told.pop("config") == step.arguments["config"]
+        assert rooted(told.pop("config"), base) == rooted(step.arguments["config"], Path())
         wanted = {name: os.path.abspath(value) for name, value in step.arguments.items() if name != "config"}
         assert {name: os.path.abspath(base / value) for name, value in told.items()} == wanted
 
@@ -186,11 +192,28 @@ def test_files_among_the_options_are_found_from_where_the_exported_file_lies(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study").mkdir()
     (tmp_path / "study/w.safetensors").touch()
-    given = {"train-lnl": {"weights": "w.safetensors"}, "ingest": {"root": "study"}}
+    given = {"train-lnl": {"weights": "w.safetensors"}, "ingest": {"root": "images"}}
     found = pipeline.parse({"source": "photos", "rounds": 0, **given}, Path("study"), "pipeline.yaml")
     told = {step.section: command_line.words(step, Path("jobs")) for step in pipeline.plan(found)}
     assert told["train-lnl"][-2:] == ["--weights", "../study/w.safetensors"]
-    assert told["ingest"][-2:] == ["--root", "../study"]
+    assert told["ingest"][-2:] == ["--root", "../study/images"]
+
+
+def test_files_that_are_alternatives_are_found_from_the_pipeline_file_too(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").touch()
+    content = {
+        "source": "photos",
+        "rounds": 0,
+        "corrupt": {"noise": "transition"},
+        "matrix": {"corrupt.transition": ["a.csv", "b.csv"], "train-lnl.weights": ["none", "w.safetensors"]},
+    }
+    steps = pipeline.plan(pipeline.parse(content, tmp_path, "pipeline.yaml"))
+    told = [command_line.words(step, tmp_path) for step in steps if step.section in ("corrupt", "train-lnl")]
+    given = [
+        words[words.index(option) + 1] for option in ("--transition", "--weights") for words in told if option in words
+    ]
+    assert set(given) == {"a.csv", "b.csv", "w.safetensors"}
+    assert len(told) == 2 + 4
 
 
 def test_links_on_the_way_are_followed(tmp_path: Path) -> None:

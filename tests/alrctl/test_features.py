@@ -14,6 +14,7 @@ from torch import Tensor
 from alrctl import checkpoints, features
 from alrctl.dataset import DataSet, read_data, read_images
 from schemas.checkpoint import NetworkSpec
+from schemas.errors import UsageError
 from stages.report import SilentReport
 from stages.training.inputs import FeatureInputs, ImageInputs
 from stages.training.network import build_backbone
@@ -199,3 +200,16 @@ def test_room_is_what_the_disk_has(tmp_path: Path) -> None:
     assert not features._has_room(tmp_path / "cache", 1 << 60)
     (tmp_path / "file").write_text("")
     assert not features._has_room(tmp_path / "file" / "cache", 1)
+
+
+def test_many_features_whose_cache_takes_none_are_held_and_that_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UsageError("no room")
+
+    monkeypatch.setattr(features, "_HELD", 0)
+    monkeypatch.setattr(features.files, "writing", full)
+    bench.features()
+    assert bench.computed == 1
+    assert "the features find no room on the disk, and are computed again to be held" in bench.report.warned[0]

@@ -361,7 +361,7 @@ def test_links_that_lead_round_in_circles_end(alrctl: Alrctl, photos: Path, tmp_
     assert ran.err.count("\n") == 1 and "self.png: is no readable" in ran.err
 
 
-@pytest.mark.parametrize("name", ["lock", "state", "new", "old", "."])
+@pytest.mark.parametrize("name", ["lock", "holder", "identity", "token", "state", "new", "old", "."])
 def test_a_link_in_the_hidden_folder_is_not_followed(name: str, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -371,7 +371,7 @@ def test_a_link_in_the_hidden_folder_is_not_followed(name: str, tmp_path: Path) 
         hidden.symlink_to(mine)
     else:
         hidden.mkdir()
-        (hidden / name).symlink_to(mine / "thesis.safetensors" if name == "lock" else mine)
+        (hidden / name).symlink_to(mine if name in ("state", "new", "old") else mine / "thesis.safetensors")
     with (
         pytest.raises(UsageError, match="is a link, which alrctl never makes there"),
         Workplace(tmp_path / "out", "x").opened(),

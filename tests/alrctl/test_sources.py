@@ -194,8 +194,8 @@ def test_too_few_classes_or_samples_are_refused(
 
 def test_a_folder_without_images_says_what_was_looked_for(ingest: Ingest, tmp_path: Path) -> None:
     (tmp_path / "photos/cat").mkdir(parents=True)
-    (tmp_path / "photos/cat/a.gif").touch()
-    ingest(tmp_path / "photos").refused("has no image in a class folder (looked for .bmp, .jpeg, .jpg, .png, .tif")
+    (tmp_path / "photos/cat/a.dcm").touch()
+    ingest(tmp_path / "photos").refused("has no image in a class folder (looked for .bmp, .gif, .jpeg, .jpg, .png, ")
 
 
 def test_loose_images_or_an_unknown_kind_of_file_are_no_layout(ingest: Ingest, tmp_path: Path) -> None:
