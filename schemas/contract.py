@@ -15,11 +15,12 @@ from schemas.frames import dy
 
 _RULES = {
     "primary_key": "repeated (it must be unique)",
+    "unique": "repeated (it must be unique)",
+    "regex": "not of the form that is asked for",
     "nullability": "empty",
     "inner_nullability": "empty inside the list",
     "min_length": "too short or empty",
     "min": "below the least allowed",
-    "min_exclusive": "not above the least allowed",
     "max": "above the most allowed",
     "inner_min": "below the least allowed",
     "inner_max": "above the most allowed",

@@ -43,7 +43,12 @@ class IngestConfig(BaseModel):
     ] = Field("auto", description="layout of the source")
     image_size: int = Field(224, ge=8, le=4096, description="pixels a side of the decoded images")
     fit: Fit = Field("stretch", description="how an image that is not square is made so")
-    val_share: float = Field(0.1, gt=0, lt=0.5, description="of the samples, where the data has no val split")
+    val_share: float = Field(
+        0.1,
+        gt=0,
+        lt=0.5,
+        description="of the samples outside a given test split, where the data has no val split",
+    )
     test_share: float = Field(0.2, gt=0, lt=0.5, description="of the samples, where the data has no test split")
     imbalance_ratio: float | None = Field(
         None, ge=1, description="make the train split long-tailed: largest to smallest class"

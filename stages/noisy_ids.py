@@ -33,9 +33,9 @@ class NoisyIdsConfig(BaseModel):
     least: float = Field(0.5, ge=0, le=1, description="chance of being wrong from which a label is listed")
     transition: Transition = Field(
         "auto",
-        description="noise assumed: as training estimated it (scores of class-aware training tell); as posteriors and "
-        "labels show it; any class for any other alike, at the rate that the losses show; auto: the first of these "
-        "that is there",
+        description="noise assumed: as training estimated it (the scores of methods that judge labels tell); as "
+        "posteriors and labels show it; any class for any other alike, at the rate that the losses show; auto: the "
+        "first of these that is there",
     )
     confidence_level: float = Field(0.95, gt=0, lt=1, description="of the intervals")
     bootstrap: int = Field(200, ge=0, description="resamples of whole groups for the intervals; 0 for none")

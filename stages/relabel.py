@@ -18,10 +18,10 @@ from schemas.conflicts import CONFLICTS
 from schemas.errors import MismatchError, NothingToDoError, plural
 from stages.methods import chain, conflicts, events
 from stages.methods import ledger as ledgers
-from stages.methods.accounts import Budget, Unit, accounts, changes, named_classes, unpriced, within
+from stages.methods.accounts import Budget, Unit, accounts, changes, rules_of, unpriced, within
 from stages.methods.answer_reading import Reading, Told, drop, read
 from stages.methods.class_reading import read_map
-from stages.methods.consensus import Rules, Ties, Verdict, Weights, weights_by_agreement
+from stages.methods.consensus import Rules, Ties, Verdict, Weights
 from stages.methods.intake import Intake, Known, Row, take_in
 from stages.methods.sample_names import Names
 from stages.report import Report
@@ -132,7 +132,7 @@ def run(config: RelabelConfig, inputs: RelabelInputs, report: Report) -> Relabel
     new = _affordable(config, inputs, taken.new, asked, told)
     if not new:
         raise NothingToDoError(f"{inputs.source_file}: no answer to take in ({told.why_nothing() or 'it is empty'})")
-    rules = _rules(config, inputs, new, first_labels)
+    rules = rules_of(config.min_annotators, config.ties, config.weights, first_labels, _with(new, inputs.ledger))
     made, verdicts = _events(inputs, new, rules)
     shared = _shared(inputs)
     ledger = chain.append(inputs.ledger, made, first_labels, **shared)
@@ -229,16 +229,12 @@ def _affordable(
     return kept
 
 
-def _rules(config: RelabelConfig, inputs: RelabelInputs, new: Sequence[Row], first_labels: pl.DataFrame) -> Rules:
-    frequency = dict(first_labels["label"].value_counts().iter_rows())
-    if config.weights == "equal":
-        return Rules(config.min_annotators, config.ties, frequency)
-    everything = ledgers.standing(inputs.ledger)
+def _with(new: Sequence[Row], ledger: pl.DataFrame) -> dict[str, list[Row]]:
+    """Return the answers that stand, by sample, and new ones among them."""
+    everything = ledgers.standing(ledger)
     for answer in new:
         everything.setdefault(answer["sample_id"], []).append(answer)
-    weights = weights_by_agreement(named_classes(everything))
-    usual = sum(weights.values()) / len(weights) if weights else 1.0
-    return Rules(config.min_annotators, config.ties, frequency, weights, usual)
+    return everything
 
 
 def _shared(inputs: RelabelInputs) -> Row:

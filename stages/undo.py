@@ -13,8 +13,8 @@ from schemas.conflicts import CONFLICTS
 from schemas.errors import NothingToDoError, UsageError, listing, nearest, plural
 from stages.methods import chain, conflicts, events
 from stages.methods import ledger as ledgers
-from stages.methods.accounts import accounts, changes
-from stages.methods.consensus import Rules, Ties
+from stages.methods.accounts import accounts, changes, rules_of
+from stages.methods.consensus import Rules, Ties, Weights
 from stages.report import Report
 
 _SHORTEST = 6  # letters of a digest that are enough to name a file
@@ -33,6 +33,9 @@ class UndoConfig(BaseModel):
     reason: str | None = Field(None, min_length=1, description="why, for the ledger")
     min_annotators: int = Field(1, ge=1, description="votes that a sample needs before it is decided")
     ties: Ties = Field("conflict", description="without a strict majority: leave it to an adjudicator, or rarer-class")
+    weights: Weights = Field(
+        "equal", description="of votes: all alike, or by how often an annotator agrees with the majority"
+    )
 
     @model_validator(mode="after")
     def _one_is_named(self) -> UndoConfig:
@@ -81,8 +84,8 @@ def run(config: UndoConfig, inputs: UndoInputs, report: Report) -> UndoOutputs:
     """
     first_labels = ledgers.check(inputs.labels, inputs.ledger, inputs.ledger_file)
     taken = _named(config, ledgers.answers(inputs.ledger))
-    frequency = dict(first_labels["label"].value_counts().iter_rows())
-    rules = Rules(config.min_annotators, config.ties, frequency)
+    left = ledgers.standing(inputs.ledger.filter(~inputs.ledger["event"].is_in(taken["event"].implode())))
+    rules = rules_of(config.min_annotators, config.ties, config.weights, first_labels, left)
     made = _events(config, inputs, taken, rules)
     last_round = int(inputs.ledger["round"].to_list()[-1])
     ledger = chain.append(inputs.ledger, made, first_labels, round=last_round, version=inputs.version)

@@ -12,7 +12,15 @@ from schemas.classes import Classes
 from schemas.errors import DataError, NothingToDoError, UsageError, plural
 from schemas.ledger import ANSWERS
 from stages.methods import ledger as ledgers
-from stages.methods.consensus import agreement, latest_by_annotator, mean_kappa
+from stages.methods.consensus import (
+    Rules,
+    Ties,
+    Weights,
+    agreement,
+    latest_by_annotator,
+    mean_kappa,
+    weights_by_agreement,
+)
 
 Row = dict[str, Any]
 Unit = Literal["labels", "minutes", "money"]
@@ -122,6 +130,29 @@ def changes(before: pl.DataFrame, after: pl.DataFrame) -> Row:
     moved = both.filter(pl.col("before") != pl.col("after"))
     moves = moved.group_by("before", "after").len().sort("before", "after")
     return {"changed": moved.height, "changes": [list(move) for move in moves.iter_rows()]}
+
+
+def rules_of(
+    min_annotators: int,
+    ties: Ties,
+    weights: Weights,
+    first_labels: pl.DataFrame,
+    standing: Mapping[str, Sequence[Row]],
+) -> Rules:
+    """Return how answers become a label.
+
+    Args:
+        min_annotators: votes that a sample needs.
+        ties: what becomes of a sample without a strict majority.
+        weights: of the votes.
+        first_labels: as they were before anybody looked.
+        standing: all answers that stand, by sample, which tell how often an annotator agrees.
+    """
+    frequency = dict(first_labels["label"].value_counts().iter_rows())
+    if weights == "equal":
+        return Rules(min_annotators, ties, frequency)
+    told = weights_by_agreement(named_classes(standing))
+    return Rules(min_annotators, ties, frequency, told, sum(told.values()) / len(told) if told else 1.0)
 
 
 def named_classes(standing: Mapping[str, Sequence[Row]]) -> dict[str, dict[str | None, str]]:

@@ -86,7 +86,7 @@ class NoiseEstimate:
         by_given_class: of the labels that stand now the share that is wrong, by class; None for a class without any.
         structure: what the evidence says of the noise, in words.
         used: how many samples the matrix was estimated from.
-        told: how many of them an expert had told.
+        told: how many of all samples an expert had told.
     """
 
     transition: Floats
@@ -122,7 +122,9 @@ def estimate_noise(features: Features, given: Ints, true: Ints, group: Ints, cla
     now = np.where(true == UNKNOWN, given, true)
     if len(np.unique(now)) < 2 or len(np.unique(group)) < 2 or np.bincount(now).max() < 2:
         raise NothingToDoError("label noise can be estimated from two groups and two classes, one of two samples")
-    chosen = _chosen(true, seed)
+    chosen = _chosen(group, seed)
+    if len(np.unique(now[chosen])) < 2 or len(np.unique(group[chosen])) < 2:
+        raise NothingToDoError("label noise can be estimated from two groups and two classes, one of two samples")
     known = np.asarray(features[chosen], dtype=np.float64)
     if not np.ptp(known, axis=0).any():
         raise NothingToDoError("label noise cannot be estimated: the samples' features do not differ")
@@ -148,13 +150,20 @@ def _present(given: Ints, true: Ints, classes: int) -> tuple[Ints, Ints]:
     return present, position
 
 
-def _chosen(true: Ints, seed: int) -> Ints:
-    """Return the rows that T is estimated from: all, or those told and a random share of the others."""
-    if len(true) <= MOST:
-        return np.arange(len(true))
-    order = numpy_generator(seed, "noise estimate").permutation(len(true))
-    told_first = order[np.argsort(true[order] == UNKNOWN, kind="stable")]
-    return np.sort(told_first[:MOST])
+def _chosen(group: Ints, seed: int) -> Ints:
+    """Return the rows that T is estimated from: all, or those of groups drawn at random.
+
+    Samples that experts told are not drawn rather than others: they were asked about labels that are likelier wrong.
+    Where groups are so large that few can be drawn, samples are.
+    """
+    if len(group) <= MOST:
+        return np.arange(len(group))
+    generator = numpy_generator(seed, "noise estimate")
+    _, place = np.unique(group, return_inverse=True)
+    order = generator.permutation(int(place.max()) + 1)
+    drawn = order[np.cumsum(np.bincount(place)[order]) <= MOST]
+    rows = np.flatnonzero(np.isin(place, drawn))
+    return rows if len(rows) > MOST // 2 else np.sort(generator.permutation(len(group))[:MOST])
 
 
 def _of_view(seed: int, number: int) -> int:

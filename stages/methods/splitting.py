@@ -6,7 +6,9 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
+
+from stages.methods.randomness import numpy_generator
 
 Indices = NDArray[np.int64]
 _MANY = 10_000
@@ -83,7 +85,7 @@ def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArr
     Args:
         labels: (N,) class indices.
         unit: (N,) unit of each sample, never torn apart; at least `count` of them.
-        count: of folds.
+        count: of folds; at most as many as the largest class has samples.
         seed: of the shuffle.
     """
     with warnings.catch_warnings():
@@ -91,7 +93,7 @@ def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArr
         numbers, place = np.unique(unit, return_inverse=True)
         if len(numbers) > _MANY:
             return _folds_of_many(labels, place, count, seed)
-        splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
+        splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed % 2**32)
         parts = [part for _, part in splitter.split(np.zeros(len(labels)), labels, unit)]
     return [np.isin(np.arange(len(labels)), part) for part in parts]
 
@@ -99,22 +101,17 @@ def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArr
 def _folds_of_many(labels: Indices, place: Indices, count: int, seed: int) -> list[NDArray[np.bool_]]:
     """Return folds as `k_folds` does, of so many units that each is dealt out with those like it, and not weighed.
 
-    Like are units with the same commonest class and about as many samples: classes come out in proportion by number.
+    Like are units with the same rarest class and about as many samples: classes come out in proportion by number.
     """
-    samples = np.bincount(place)
-    order = np.lexsort((labels, place))  # by unit, then class
-    begins = np.flatnonzero(np.diff(place[order] * (labels.max() + 1) + labels[order], prepend=-1))
-    runs = np.diff(begins, append=len(order))  # samples of one class in one unit
-    of = place[order][begins]
-    commonest = np.zeros(len(samples), dtype=np.int64)
-    by_size = np.argsort(runs, kind="stable")  # the largest is written last
-    commonest[of[by_size]] = labels[order][begins][by_size]
-    kind = commonest * 64 + np.log2(samples).astype(np.int64)
-    splitter = StratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
-    folds = np.empty(len(samples), dtype=np.int64)
-    for fold, (_, part) in enumerate(splitter.split(np.zeros(len(samples)), kind)):
-        folds[part] = fold
-    return [folds[place] == fold for fold in range(count)]
+    size = np.bincount(place)
+    rarity = np.argsort(np.argsort(np.bincount(labels), kind="stable"))  # 0 of the smallest class
+    rarest = np.full(len(size), len(rarity))
+    np.minimum.at(rarest, place, rarity[labels])
+    shuffled = numpy_generator(seed, "folds of many units").permutation(len(size))
+    order = shuffled[np.lexsort((np.log2(size[shuffled]).astype(np.int64), rarest[shuffled]))]
+    fold = np.empty(len(size), dtype=np.int64)
+    fold[order] = np.arange(len(size)) % count
+    return [fold[place] == number for number in range(count)]
 
 
 def _cost(labels: Indices, held: NDArray[np.bool_], wanted: NDArray[np.float64]) -> float:

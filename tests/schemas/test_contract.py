@@ -318,9 +318,9 @@ def test_an_event_is_of_one_of_six_kinds(kind: str) -> None:
     ("column", "value", "told"),
     [
         ("kind", "guess", "against 'is kind of event'"),
-        ("source_sha256", "not a digest", "against 'regex'"),
-        ("previous", "0" * 63, "against 'regex'"),
-        ("hash", "F" * 64, "against 'regex'"),
+        ("source_sha256", "not a digest", "not of the form that is asked for"),
+        ("previous", "0" * 63, "not of the form that is asked for"),
+        ("hash", "F" * 64, "not of the form that is asked for"),
         ("event", 0, "below the least allowed"),
         ("round", 0, "below the least allowed"),
         ("cost", -1.0, "below the least allowed"),

@@ -154,9 +154,27 @@ def test_of_many_samples_some_are_drawn_and_the_others_judged_all_the_same(
     assert some.told == 40
     assert (some.truth.argmax(axis=1) == noisy.true).mean() > 0.88
     assert some.rate.value == pytest.approx(found.rate.value, abs=0.07)
-    chosen = noise_estimate._chosen(np.where(told, 0, UNKNOWN), 0)
-    assert set(range(40)) <= set(chosen.tolist())
+
+
+def test_whole_groups_are_drawn_and_told_samples_no_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise_estimate, "MOST", 700)
+    group = np.random.default_rng(0).permutation(np.repeat(np.arange(1000), 3))
+    chosen = noise_estimate._chosen(group, 0)
+    assert 690 < len(chosen) <= 700
     assert (np.diff(chosen) > 0).all()
+    assert (np.bincount(group[chosen], minlength=1000) % 3 == 0).all()
+    assert 0.15 < (chosen < 600).mean() < 0.25, "the first fifth of the samples is a fifth of those drawn"
+    few = noise_estimate._chosen(np.repeat(np.arange(2), 1500), 0)
+    assert len(few) == 700
+    assert np.bincount(few // 1500).min() > 250, "of groups too large to be drawn, samples are"
+
+
+def test_errors_that_experts_were_sent_to_do_not_raise_the_rate(monkeypatch: pytest.MonkeyPatch, noisy: World) -> None:
+    monkeypatch.setattr(noise_estimate, "MOST", 700)
+    wrong = np.flatnonzero(noisy.given != noisy.true)
+    told = np.isin(np.arange(len(noisy.true)), wrong[::2])
+    rate = (noisy.given != noisy.true)[~told].sum() / len(told)
+    assert noisy.estimate(told).rate.value == pytest.approx(rate, abs=0.06)
 
 
 def test_of_one_class_or_one_group_nothing_can_be_estimated(noisy: World) -> None:
