@@ -172,3 +172,14 @@ def test_all_rounds_taken_back_leave_the_first_labels() -> None:
     second = relabel([("s1", "blue", "ann"), ("s2", "blue", "cid")], first.labels, first.ledger, sha="b")
     found = undo(undo(second, round=2), round=1)
     assert found.labels.equals(FIRST)
+
+
+def test_votes_may_be_weighed_as_they_were_when_they_were_taken_in() -> None:
+    rows = []
+    for name in ("s0", "s1", "s2"):
+        rows += [(name, "blue", who) for who in ("ann", "dan", "eve")]
+        rows += [(name, "green", who) for who in ("bob", "cam")]
+    rows += [("s3", "blue", "ann"), ("s3", "green", "bob"), ("s3", "green", "cam"), ("s3", "blue", "zoe")]
+    before = relabel(rows)
+    assert labels_of(undo(before, annotator="zoe"))["s3"] == "green"
+    assert labels_of(undo(before, annotator="zoe", weights="agreement"))["s3"] == "blue"
