@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def branches_of(root: Path) -> list[dict[str, Any]]:
-    """Return a row a branch, as its last evaluation stands; one without an evaluation, as its last labels stand."""
+    """Return a row a branch that was evaluated, as its last evaluation stands."""
     judged = branches(evaluations(root))
     return [_row(name, found) for name, found in judged.items()]
 
