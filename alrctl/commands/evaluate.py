@@ -202,7 +202,8 @@ def _predictions(
     networks = [network.to(device) for network in trained.networks[: 1 if config.networks == "first" else None]]
 
     def asked() -> Predictions:
-        found = predict(networks, trained.inputs, torch.from_numpy(rows), device, config.precision, target.report)
+        asked_about, how = torch.from_numpy(rows), config.precision
+        found = predict(networks, trained.inputs, asked_about, device, how, target.report, with_embeddings=False)
         posterior = found.posterior.numpy().astype(np.float64)
         return Predictions(label, posterior / posterior.sum(axis=1, keepdims=True))
 

@@ -138,7 +138,7 @@ def estimate_noise(features: Features, given: Ints, true: Ints, group: Ints, cla
     if len(chosen) < len(given):
         logits = _everywhere(features, spaces, chosen, logits, heads)
     whole = Evidence(logits, position[given], position[true])
-    return _told(whole, turn, present, classes, seed)
+    return _told(whole, turn, chosen, present, classes, seed)
 
 
 def _present(given: Ints, true: Ints, classes: int) -> tuple[Ints, Ints]:
@@ -218,10 +218,14 @@ def _everywhere(
     return logits
 
 
-def _told(evidence: Evidence, turn: Turn, present: Ints, classes: int, seed: int) -> NoiseEstimate:
-    """Return the estimate in the data set's own classes; one that no sample has is taken for always given rightly."""
+def _told(evidence: Evidence, turn: Turn, chosen: Ints, present: Ints, classes: int, seed: int) -> NoiseEstimate:
+    """Return the estimate in the data set's own classes; one that no sample has is taken for always given rightly.
+
+    `chosen` are the rows that T was estimated from.
+    """
     matrix = turn.matrix
-    by_features = transition.calibrate(evidence, matrix)
+    some = Evidence(evidence.logits[chosen], evidence.given[chosen], evidence.true[chosen])
+    by_features = transition.calibrate(some, matrix, evidence.logits)
     known = noise_turns.truth(by_features, evidence, matrix)
     posterior, truth = np.zeros((2, len(evidence.given), classes))
     posterior[:, present], truth[:, present] = by_features, known

@@ -86,8 +86,14 @@ def posterior_of(fit: Fit, logits: Floats) -> Floats:
     return softmax(logits * np.exp(log_scale) + shifts)
 
 
-def calibrate(evidence: Evidence, matrix: Floats) -> Floats:
-    """Return the posterior of the true class by the features alone, (N, K), where T, (K, K), is known."""
+def calibrate(evidence: Evidence, matrix: Floats, logits: Floats) -> Floats:
+    """Return the posterior of the true class by the features alone, (N, K), where T, (K, K), is known.
+
+    Args:
+        evidence: of samples by which scale and shift of the logits are fitted.
+        matrix: T.
+        logits: (N, K) of the samples asked about, by the same classifier.
+    """
     classes = evidence.logits.shape[1]
     model = Model(evidence, Structure(1.0, 1.0 if 2 < classes <= MOST_CLASSES else 0.0))
     start = model.layout.start(matrix)
@@ -98,7 +104,7 @@ def calibrate(evidence: Evidence, matrix: Floats) -> Floats:
         return value, gradient[own:]
 
     found = minimize(negative, start[own:], jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
-    return softmax(evidence.logits * np.exp(found[0]) + found[1:])
+    return softmax(logits * np.exp(found[0]) + found[1:])
 
 
 def draws(fits: Sequence[Fit], classes: int, count: int, generator: np.random.Generator) -> list[Fit]:

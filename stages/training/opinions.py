@@ -20,6 +20,7 @@ from stages.report import Report
 from stages.training.device import Precision, autocast
 from stages.training.inputs import Inputs, in_turn
 from stages.training.network import Head, Network
+from stages.training.predict import Gathering
 from stages.training.randomness import torch_generator
 from stages.training.team import Team
 
@@ -77,14 +78,13 @@ def opinions(
     for network in networks:
         network.eval()
     masks = [_masks(network, index, asking) for index, network in enumerate(networks[:used])]
-    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    parts = [Gathering(len(rows)) for _ in range(4)]
     with torch.inference_mode():
         for start, x in in_turn(inputs, rows, asking.batch):
-            parts.append(_of_batch(networks, used, x, masks, asking))
+            for part, told in zip(parts, _of_batch(networks, used, x, masks, asking), strict=True):
+                part.add(told)
             report.progress(min(start + asking.batch, len(rows)), len(rows), "scoring", "images")
-    posterior, own, information, embeddings = (
-        team.gather(torch.cat([part[place] for part in parts]), count) for place in range(4)
-    )
+    posterior, own, information, embeddings = (team.gather(part.rows, count) for part in parts)
     return Opinions(
         _distributions(posterior),
         _distributions(own.transpose(0, 1)),

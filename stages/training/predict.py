@@ -33,6 +33,28 @@ class Predicted:
         return self.logits.sum(dim=0).softmax(dim=1)
 
 
+class Gathering:
+    """Rows that come part by part, held once: not as parts and then as a whole."""
+
+    def __init__(self, count: int) -> None:
+        """Take how many rows will come."""
+        self._count, self._done = count, 0
+        self._held = torch.empty(0)
+
+    def add(self, part: Tensor) -> None:
+        """Take the next rows."""
+        if not self._done:
+            with torch.inference_mode(False):  # that others can learn from it
+                self._held = torch.empty(self._count, *part.shape[1:], dtype=part.dtype)
+        self._held[self._done : self._done + len(part)] = part
+        self._done += len(part)
+
+    @property
+    def rows(self) -> Tensor:
+        """All that came, on the CPU."""
+        return self._held[: self._done]
+
+
 def predict(
     networks: Sequence[nn.Module],
     inputs: Inputs,
@@ -41,26 +63,30 @@ def predict(
     precision: Precision,
     report: Report | None = None,
     batch: int = 256,
+    with_embeddings: bool = True,
 ) -> Predicted:
-    """Apply networks to the samples of `rows`, (N,); of several processes each to its share, and all see all."""
+    """Apply networks to the samples of `rows`, (N,); of several processes each to its share, and all see all.
+
+    Without embeddings these are (N, 0).
+    """
     count = len(rows)
     team = Team.current().for_rows(count)
     rows = rows[team.share(count)]
-    logits: list[list[Tensor]] = [[] for _ in networks]
-    embeddings = []
+    logits = [Gathering(len(rows)) for _ in networks]
+    embeddings = Gathering(len(rows))
     for network in networks:
         network.eval()
     with torch.inference_mode(), autocast(device, precision):
         for start, x in in_turn(inputs, rows, batch):
             for index, network in enumerate(networks):
                 penultimate, output = network(x)
-                logits[index].append(output.float().cpu())
+                logits[index].add(output.float().cpu())
                 if index == 0:
-                    embeddings.append(penultimate.float().cpu())
+                    embeddings.add((penultimate if with_embeddings else penultimate[:, :0]).float().cpu())
             if report is not None:
                 report.progress(min(start + batch, len(rows)), len(rows), "predicting", "images")
-    whole = [team.gather(torch.cat(parts), count) for parts in logits]
-    return Predicted(torch.stack(whole), team.gather(torch.cat(embeddings), count))
+    whole = [team.gather(of_one.rows, count) for of_one in logits]
+    return Predicted(torch.stack(whole), team.gather(embeddings.rows, count))
 
 
 def extract(

@@ -43,7 +43,7 @@ def validate(
     """
     if not len(rows):
         return dict.fromkeys([*_OVERALL, *(f"val_{name}_by_class" for name in _BY_CLASS), "val_confusion"])
-    predicted = predict(networks, inputs, rows, device, how)
+    predicted = predict(networks, inputs, rows, device, how, with_embeddings=False)
     given = Predictions(labels.numpy(), predicted.posterior.numpy().astype(np.float64))
     matrix = metrics.confusion(given.label, given.predicted, given.count)
     found = metrics.by_class(given, matrix)
