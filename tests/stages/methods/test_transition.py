@@ -130,7 +130,7 @@ def test_draws_scatter_around_the_matrix_less_with_more_samples() -> None:
 def test_calibrating_by_a_known_matrix_gives_the_posterior_that_the_truth_was_drawn_by() -> None:
     matrix = symmetric_transition(0.3, 4)
     made = evidence(matrix, samples=4000)
-    found = calibrate(Evidence(3 * made.logits, made.given, made.true), matrix)
+    found = calibrate(Evidence(3 * made.logits, made.given, made.true), matrix, 3 * made.logits)
     assert np.abs(found - softmax(made.logits, axis=1)).mean() < 0.02
     truth = posterior_of_truth(found, made.given, matrix)
     assert 1 - truth[np.arange(4000), made.given].mean() == pytest.approx(0.3, abs=0.03)
