@@ -26,7 +26,7 @@ import os
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.14")  # before, a job that fails takes the older result with it
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or os.cpu_count())
 

@@ -99,7 +99,7 @@ def test_a_set_that_was_not_unpacked_whole_is_refused(ingest: Any, trees: Any, t
     for path in (root / "TUM").iterdir():
         path.unlink()
     ingest(root).refused(
-        f"{root}: has no image of MUC, TUM (looked for .bmp, .jpeg, .jpg, .png, .tif, .tiff); "
+        f"{root}: has no image of MUC, TUM (looked for .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp); "
         "unpack NCT-CRC-HE-100K.zip whole"
     )
 
