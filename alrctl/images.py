@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KINDS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # told by content; Pillow knows others that start other programs
 _AT_ONCE = 1 << 27  # pixels that are decoded side by side; a larger image goes alone
 _BAND = 1 << 20  # pixels that are scaled at a time
+_SMALL = 1 << 20  # bytes of a file that is read in one go
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns and refuses far below; `limits` holds to ours
 Pixels = NDArray[np.uint8]
 
@@ -142,6 +143,29 @@ class _Bounded(io.BufferedReader):
         return super().read(-1 if size is None else min(size, self.bytes))
 
 
+class _Held(io.BytesIO):
+    """The bytes of a small file."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(content)
+        self._path = path
+
+    def __repr__(self) -> str:
+        return repr(str(self._path))  # as Pillow's messages have it
+
+
+@contextmanager
+def _stream(path: Path) -> Iterator[tuple[io.BytesIO | _Bounded, int]]:
+    """Give a file to read, and how many bytes it has: a small one is read in one go, which takes half the time."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _SMALL:
+            with _Bounded(path) as bounded:
+                yield bounded, size
+        else:
+            yield _Held(path, file.read(size)), size
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Give an image file's first picture, decoded whole and turned upright.
@@ -149,11 +173,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         DataError: it is empty, or too large.
     """
-    with _Bounded(path) as stream:
-        if stream.bytes == 0:
+    with _stream(path) as (stream, size):
+        if size == 0:
             raise DataError(f"{path}: is empty (0 bytes)")
         with Image.open(stream, formats=KINDS) as opened:
-            limits.check_pixels(str(path), opened.width, opened.height, stream.bytes)
+            limits.check_pixels(str(path), opened.width, opened.height, size)
             with _room.taken(opened.width * opened.height):
                 opened.load()
                 yield _upright(opened)

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from stages.methods.randomness import numpy_generator
 
@@ -88,11 +87,13 @@ def k_folds(labels: Indices, unit: Indices, count: int, seed: int) -> list[NDArr
         count: of folds; at most as many as the largest class has samples.
         seed: of the shuffle.
     """
+    numbers, place = np.unique(unit, return_inverse=True)
+    if len(numbers) > _MANY:
+        return _folds_of_many(labels, place, count, seed)
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second, and large collections need it not
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        numbers, place = np.unique(unit, return_inverse=True)
-        if len(numbers) > _MANY:
-            return _folds_of_many(labels, place, count, seed)
         splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed % 2**32)
         parts = [part for _, part in splitter.split(np.zeros(len(labels)), labels, unit)]
     return [np.isin(np.arange(len(labels)), part) for part in parts]
