@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from alrctl import arms, table_files
+from alrctl.lineage import STRATEGY, Lineage
 from schemas.curves import CURVES
 
 Alrctl = Callable[..., Any]
@@ -90,6 +91,12 @@ def test_what_else_differs_names_an_arm_and_each_is_held_to_the_random_choice_li
     methods = ("method coteaching-vog", "method elr")
     assert found.names() == [f"{strategy}, {method}" for strategy in ("entropy", "random") for method in methods]
     assert found.controls == {f"entropy, {method}": f"random, {method}" for method in methods}
+
+
+def test_arms_that_change_at_different_rounds_have_names_of_their_own() -> None:
+    first, second = ((STRATEGY, name) for name in ("entropy", "random"))
+    tips = [Lineage((), ((first,),) * (4 - late) + ((second,),) * late) for late in (1, 2, 3)]
+    assert arms._names(tips) == [f"entropy, then random{told}" for told in ("", " (2)", " (3)")]
 
 
 def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path) -> None:

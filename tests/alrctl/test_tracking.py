@@ -650,8 +650,9 @@ def test_json_is_one_document_and_the_libraries_say_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_report_that_nobody_follows_takes_what_is_measured() -> None:
+def test_a_report_that_nobody_follows_takes_what_is_measured(capfd: pytest.CaptureFixture[str]) -> None:
     LiveReport(Voice(quiet=True), "score").measured({"loss": 1.0, "by_class": [1.0]}, 0)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_more_figures_and_options_than_mlflow_takes_in_one_call_are_told(tmp_path: Path, empty_store: Path) -> None:

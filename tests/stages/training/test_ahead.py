@@ -73,6 +73,14 @@ def test_what_was_expected_and_never_asked_for_is_forgotten() -> None:
     assert road.sent.count([0]) == 2
 
 
+def test_what_was_taken_is_not_kept() -> None:
+    road = Road()
+    ahead = Ahead(road)
+    ahead.expect(rows(1))
+    assert [torch.equal(ahead.take(rows(1)), IMAGES[[1]]) for _ in range(2)] == [True, True]
+    assert road.sent == [[1], [1]], "images that were handed out are the GPU's to forget"
+
+
 def test_what_sending_raises_is_raised_where_it_is_taken() -> None:
     def fail(rows: Tensor) -> Arrival:
         raise MemoryError("no room")
