@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -23,7 +23,6 @@ from schemas.errors import UsageError, shown
 from stages.ingest import IngestConfig
 
 EXAMPLE = "alrctl init photos -o work/pipeline.yaml"
-Expert = Literal["file", "oracle"]
 
 
 def init(

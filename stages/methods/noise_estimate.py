@@ -79,7 +79,6 @@ class NoiseEstimate:
 
     Attributes:
         transition: (K, K), chance that a sample of a true class (row) was given a label (column).
-        posterior: (N, K) of the true class by the features alone, out of sample.
         truth: (N, K) of the true class by features and given label; certain where an expert told it.
         rate: share of wrong labels among all that stand now: an expert's count as right.
         by_true_class: of each class's samples the share that was given another label; None for a class without any.
@@ -90,7 +89,6 @@ class NoiseEstimate:
     """
 
     transition: Floats
-    posterior: Floats
     truth: Floats
     rate: Rate
     by_true_class: list[Rate | None]
@@ -98,11 +96,6 @@ class NoiseEstimate:
     structure: str
     used: int
     told: int
-
-    @property
-    def shares(self) -> Floats:
-        """Expected share of each true class, (K,)."""
-        return np.asarray(self.truth.mean(axis=0))
 
 
 def estimate_noise(features: Features, given: Ints, true: Ints, group: Ints, classes: int, seed: int) -> NoiseEstimate:
@@ -227,8 +220,8 @@ def _told(evidence: Evidence, turn: Turn, chosen: Ints, present: Ints, classes: 
     some = Evidence(evidence.logits[chosen], evidence.given[chosen], evidence.true[chosen])
     by_features = transition.calibrate(some, matrix, evidence.logits)
     known = noise_turns.truth(by_features, evidence, matrix)
-    posterior, truth = np.zeros((2, len(evidence.given), classes))
-    posterior[:, present], truth[:, present] = by_features, known
+    truth = np.zeros((len(evidence.given), classes))
+    truth[:, present] = known
     whole = np.eye(classes)
     whole[np.ix_(present, present)] = matrix
     astray = _AS_THEY_FALL if turn.best.structure.scatter else _EVENLY
@@ -236,7 +229,6 @@ def _told(evidence: Evidence, turn: Turn, chosen: Ints, present: Ints, classes: 
     places = {int(index): place for place, index in enumerate(present)}
     return NoiseEstimate(
         transition=whole,
-        posterior=posterior,
         truth=truth,
         rate=overall,
         by_true_class=[by_true[places[index]] if index in places else None for index in range(classes)],
