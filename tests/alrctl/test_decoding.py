@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from alrctl import decoding, images, workers
+from alrctl import decoding, images, unfinished_pack, workers
 from alrctl.decoding import PackFacts
 from alrctl.image_pack import open_pack, open_pixels
 from alrctl.images import decode
@@ -291,7 +291,7 @@ class Interrupting(SilentReport):
 def broken_off(tmp_path: Path, by_threads: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the state of a run that was interrupted after 40 images of 60."""
     monkeypatch.setattr(decoding, "_AT_MOST", 5)
-    monkeypatch.setattr(decoding, "_SECONDS", 0)
+    monkeypatch.setattr(unfinished_pack, "_SECONDS", 0)
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
         packed(photographs(tmp_path / "photos", 60), tmp_path / "pack", pool, Interrupting(40))
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["decoded.jsonl", "images.safetensors"]
