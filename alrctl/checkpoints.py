@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from alrctl import files, processes
+from alrctl import files, processes, tensor_file
 from schemas.checkpoint import METADATA_KEY, CheckpointMetadata
-from schemas.errors import DataError, shown
+from schemas.errors import DataError
 from stages.report import Array, in_memory
 from stages.training.backbones import build_backbone
 from stages.training.failures import DivergedError
@@ -63,14 +63,9 @@ def read(path: Path) -> Checkpoint:
     Raises:
         DataError: not whole, or not one of this program's.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole safetensors file ({shown(str(error), 200)})") from error
+    with tensor_file.explained(path), safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(METADATA_KEY)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
     if text is None:
         raise DataError(f"{path}: has no '{METADATA_KEY}' metadata that says which network it is")
     try:

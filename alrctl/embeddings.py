@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from schemas.errors import DataError, MismatchError, shown
+from alrctl import tensor_file
+from schemas.errors import DataError, MismatchError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,11 +24,8 @@ def read_embeddings(path: Path, rows: int) -> Tensor:
         DataError: the file is not whole, or holds something else.
         MismatchError: it has another number of rows than the scores.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            found: Tensor = file.get_tensor(_TENSOR)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole file of embeddings ({shown(str(error), 200)})") from error
+    with tensor_file.explained(path, "file of embeddings"), safe_open(path, framework="pt") as file:
+        found: Tensor = file.get_tensor(_TENSOR)
     if found.ndim != 2 or not found.is_floating_point():
         raise DataError(f"{path}: holds {found.dtype} {tuple(found.shape)}; wanted: floats (N, H)")
     if len(found) != rows:

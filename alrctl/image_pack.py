@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from alrctl import tensor_file
 from alrctl.images import Pixels
-from schemas.errors import DataError, shown
+from schemas.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +38,7 @@ def open_pixels(path: Path) -> Pixels:
     Raises:
         DataError: the file is not whole, or holds something else.
     """
-    with _explained(path), safe_open(path, framework="numpy") as file:
+    with tensor_file.explained(path, "image pack"), safe_open(path, framework="numpy") as file:
         images = file.get_slice(_TENSOR)
         _check_pack(path, images.get_dtype(), images.get_shape())
         with path.open("rb") as stream:
@@ -54,21 +53,11 @@ def open_pack(path: Path) -> Tensor:
     Raises:
         DataError: the file is not whole, or holds something else.
     """
-    with _explained(path), safe_open(path, framework="pt") as file:
+    with tensor_file.explained(path, "image pack"), safe_open(path, framework="pt") as file:
         found = file.get_slice(_TENSOR)
         _check_pack(path, found.get_dtype(), found.get_shape())
         images: Tensor = file.get_tensor(_TENSOR)
     return images
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is no whole image pack ({shown(str(error), 200)})") from error
 
 
 def _check_pack(path: Path, kind: str, shape: Sequence[int]) -> None:

@@ -1,14 +1,35 @@
-"""The head of a safetensors file of one tensor whose values are written one after the other behind it."""
+"""Safetensors files: read in whole or refused, and the head of one whose values are written behind it bit by bit."""
 
 from __future__ import annotations
 
 import json
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
+from safetensors import SafetensorError
+
+from schemas.errors import DataError, shown
+
 _BYTES = {"U8": 1, "F32": 4}
+
+
+@contextmanager
+def explained(path: Path, kind: str = "safetensors file") -> Iterator[None]:
+    """Turn any failure to read a safetensors file into one clear line, which calls it a `kind`.
+
+    Raises:
+        DataError: the file is not there, or not whole.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: is no whole {kind} ({shown(str(error), 200)})") from error
 
 
 def room(name: str, kind: Literal["U8", "F32"], shape: Sequence[int]) -> int:

@@ -17,12 +17,12 @@ from urllib.parse import urlparse
 
 import torch
 import torchvision.models as vision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from alrctl import tensor_file
 from alrctl.files import explained_read
-from schemas.errors import DataError, UsageError, nearest, shown
+from schemas.errors import DataError, UsageError, nearest
 from stages.training.backbones import build_backbone, resolve
 from stages.training.pretrained import Matched, match
 
@@ -133,10 +133,8 @@ def _download(weights: str, url: str, path: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a file by name; what lies in dictionaries within gets their names before its own."""
     if path.suffix == ".safetensors":
-        try:
+        with tensor_file.explained(path):
             return dict(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise DataError(f"{path}: is no whole safetensors file ({shown(str(error), 200)})") from error
     with explained_read(path, "weights"), torch.serialization.safe_globals([argparse.Namespace]):  # DINO, MAE: options
         content = torch.load(path, map_location="cpu", weights_only=True)
     tensors = dict(_flat(content, "")) if isinstance(content, dict) else {}
