@@ -296,7 +296,7 @@ for moment in ((DiskStore, "save"), (LiveReport, "measured")):
 def test_killed_and_taken_up_a_training_gives_each_step_once(alrctl: Alrctl, work: Path, store: Path) -> None:
     given = [str(word) for word in train(work)[:-2]]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _KILLED, str(work), *given]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _KILLED, str(work), *given]  # of forks: 3.12
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     for name, held in (("save", 1), ("measured", 2)):
