@@ -156,7 +156,7 @@ class _Held(io.BytesIO):
 
 @contextmanager
 def _stream(path: Path) -> Iterator[tuple[io.BytesIO | _Bounded, int]]:
-    """Give a file to read, and how many bytes it has: a small one is read in one go, which takes half the time."""
+    """Give a file to read, and how many bytes it has: a small one is read in one go, to save calls."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > _SMALL:
