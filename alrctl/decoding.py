@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alrctl import files, workers
-from alrctl.images import NoRoomError, decode
+from alrctl.files import Stamp
+from alrctl.images import Decoded, NoRoomError, decode
 from alrctl.unfinished_pack import PackFacts, PartDone, UnfinishedPack
 from schemas.errors import DataError, plural, shown
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:  # processes that decode wait for nothing else
     from stages.ingest import Fit, IngestConfig
     from stages.report import Report
 
-Given = Path | NDArray[np.generic]
-Stamp = tuple[int, int]
-"""Bytes of a file, and when it was last written (ns since 1970)."""
+Given = Path | str | NDArray[np.generic]
 
 _AT_MOST = 256  # images of a part
 _LOOKED_AT = 512  # images of a part that is not decoded
@@ -70,9 +69,9 @@ def look_through(found: Collection, pool: Executor, report: Report) -> Contents:
 
 
 def _look(part: tuple[range, Sequence[Given]]) -> tuple[range, list[str], list[Stamp]]:
-    rows, paths = part[0], [path for path in part[1] if isinstance(path, Path)]
-    stamps = [_stamp(path) for path in paths]  # before they are read
-    return rows, [files.sha256(path) for path in paths], stamps
+    rows, paths = part
+    found = [files.stamped_sha256(path) for path in paths if not isinstance(path, np.ndarray)]
+    return rows, [digest for digest, _ in found], [stamp for _, stamp in found]
 
 
 @dataclass(frozen=True)
@@ -173,23 +172,13 @@ def _decode_part(part: _Part) -> PartDone:
     """Decode some images, and write them to their place in the pack."""
     done, rules = PartDone(part.first), Counter[str]()
     pixels = np.zeros((len(part.images), part.size, part.size, 3), np.uint8)
-    for place, image in enumerate(part.images):
-        if isinstance(image, Path) and _stamp(image) != part.stamps[place]:
-            done.changed.append(str(image))
-            done.sizes.append(None)
-            continue
-        try:
-            found = decode(image, part.size, part.fit)
-        except NoRoomError:
-            done.left.append(part.first + place)
-            done.sizes.append(None)
-        except DataError as error:
-            done.broken.append(str(error))
-            done.sizes.append(None)
-        else:
+    for place in range(len(part.images)):
+        found = _decoded(part, place, done)
+        done.sizes.append((found.width, found.height) if found else None)
+        if found:
             pixels[place] = found.pixels
-            done.sizes.append((found.width, found.height))
-            rules.update([found.rule] if found.rule else [])
+            if found.rule:
+                rules[found.rule] += 1
     with part.pack.open("r+b") as stream:
         stream.seek(part.place + part.first * pixels[0].nbytes)
         stream.write(pixels.data)
@@ -197,13 +186,31 @@ def _decode_part(part: _Part) -> PartDone:
     return done
 
 
-def _stamp(path: Path) -> Stamp:
-    """Return what tells that a file was not written to since; nothing of one that is not there."""
+def _decoded(part: _Part, place: int, done: PartDone) -> Decoded | None:
+    """Decode one image of a part; where that cannot be, note why."""
+    image = part.images[place]
+    found, problem = None, ""
     try:
-        found = os.stat(path)
+        found = decode(image, part.size, part.fit)
+    except NoRoomError:
+        done.left.append(part.first + place)
+        return None
+    except DataError as error:
+        problem = str(error)
+    if not isinstance(image, np.ndarray) and part.stamps[place] != (found.stamp if found else _stamp(image)):
+        done.changed.append(str(image))
+        return None
+    if problem:
+        done.broken.append(problem)
+    return found
+
+
+def _stamp(path: Path | str) -> Stamp:
+    """Return a file's stamp; that of nothing where it is not there."""
+    try:
+        return files.stamp(os.stat(path))
     except OSError:
         return (0, 0)
-    return found.st_size, found.st_mtime_ns
 
 
 def _refuse_broken(broken: list[str], readable: int, skip: bool, report: Report) -> None:

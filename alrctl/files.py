@@ -20,9 +20,14 @@ from alrctl import safe_yaml
 from schemas.errors import AlrctlError, DataError, UsageError, shown
 
 _CHUNK = 1 << 20
+_AT_ONCE = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)  # a pipe is opened and not waited for
 _LARGEST_YAML = 1 << 20  # bytes: some ten seconds of parsing
 _HOST = socket.gethostname()
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
+Stamp = tuple[int, int]
+"""Bytes of a file, and when it was last written (ns since 1970)."""
 
 
 @contextmanager
@@ -95,34 +100,64 @@ def _unwritable(path: Path, reason: str) -> str:
     return f"{path}: cannot be written ({reason}); make room, or choose another place with -o"
 
 
-@contextmanager
-def explained_read(path: Path, kind: str) -> Iterator[None]:
+class explained:  # noqa: N801 - used like the functions beside it; a class costs less for each of a million files
     """Turn any failure to read into one clear line.
+
+    Raises:
+        DataError: the file is not there, or is not a whole `kind` file.
+    """
+
+    __slots__ = ("_kind", "_path")
+
+    def __init__(self, path: Path | str, kind: str) -> None:
+        self._path, self._kind = path, kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, AlrctlError):
+            return
+        if isinstance(error, FileNotFoundError):
+            raise DataError(f"{self._path}: no such file") from error
+        if isinstance(error, IsADirectoryError):
+            raise DataError(f"{self._path}: is a directory, and no {self._kind} file") from error
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # polars', which is none
+            raise DataError(f"{self._path}: is no readable {self._kind} file ({_first_line(error)})") from error
+
+
+@contextmanager
+def explained_read(path: Path | str, kind: str) -> Iterator[None]:
+    """Turn any failure to read into one clear line, and do not begin where reading would never end.
 
     Raises:
         DataError: the file is not there, would never end (a pipe, a device), or is not a whole `kind` file.
     """
-    try:
-        if _never_ends(path):
-            raise DataError(f"{path}: is a pipe or a device, and no regular file")
+    with explained(path, kind):
+        with suppress(OSError, ValueError):  # what is not there, or no name, is told by whoever opens it
+            _refuse_endless(path, os.stat(path).st_mode)
         yield
-    except AlrctlError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: is a directory, and no {kind} file") from error
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # polars', which is none
-            raise
-        raise DataError(f"{path}: is no readable {kind} file ({_first_line(error)})") from error
 
 
-def _never_ends(path: Path) -> bool:
-    with suppress(OSError, ValueError):  # what is not there, or no name, is told by whoever opens it
-        mode = os.stat(path).st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-    return False
+def _refuse_endless(path: Path | str, mode: int) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"{path}: is a pipe or a device, and no regular file")
+
+
+def first_bytes(path: Path | str, most: int) -> tuple[bytes, Stamp]:
+    """Return a file's bytes, at most `most` of them, and the stamp that it had before: as few calls as can be.
+
+    Raises:
+        DataError: it would never end (a pipe, a device).
+        OSError: it is not there, or cannot be read.
+    """
+    descriptor = os.open(path, _AT_ONCE)
+    try:
+        told = os.fstat(descriptor)
+        _refuse_endless(path, told.st_mode)
+        return os.read(descriptor, min(told.st_size, most)), stamp(told)
+    finally:
+        os.close(descriptor)
 
 
 def _first_line(error: BaseException) -> str:
@@ -130,13 +165,27 @@ def _first_line(error: BaseException) -> str:
     return shown(text.splitlines()[0], 200) if text else type(error).__name__
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path | str) -> str:
     """Return the hex digest of a file's bytes."""
-    digest = hashlib.sha256()
-    with explained_read(path, "regular"), path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return stamped_sha256(path)[0]
+
+
+def stamped_sha256(path: Path | str) -> tuple[str, Stamp]:
+    """Return the hex digest of a file's bytes, and the stamp that the file had before they were read."""
+    with explained(path, "regular"):
+        content, before = first_bytes(path, _CHUNK)
+        digest = hashlib.sha256(content)
+        if before[0] > len(content):
+            with open(path, "rb") as stream:
+                stream.seek(len(content))
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+    return digest.hexdigest(), before
+
+
+def stamp(told: os.stat_result) -> Stamp:
+    """Return what tells that a file was not written to since."""
+    return told.st_size, told.st_mtime_ns
 
 
 def read_yaml(path: Path) -> Any:

@@ -109,7 +109,7 @@ def _median_side(found: Collection) -> int:
 
 
 def _side(image: Any) -> int | None:
-    if not isinstance(image, Path):
+    if isinstance(image, np.ndarray):
         return int(min(image.shape[:2]))
     try:
         with Image.open(image, formats=KINDS) as opened:  # reads the header alone

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +19,34 @@ from schemas.errors import AlrctlError, DataError
 if TYPE_CHECKING:
     from stages.ingest import Fit
 
-KINDS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # told by content; Pillow knows others that start other programs
+KINDS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")  # told by content; Pillow knows others that start other programs
 _AT_ONCE = 1 << 27  # pixels that are decoded side by side; a larger image goes alone
+_SLIGHT = 10  # an image of less than 1 / 2^10 of these needs no account
 _BAND = 1 << 20  # pixels that are scaled at a time
 _SMALL = 1 << 20  # bytes of a file that is read in one go
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns and refuses far below; `limits` holds to ours
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """One image as it goes into the pack."""
+class Decoded(NamedTuple):
+    """One image as it goes into the pack.
+
+    Attributes:
+        pixels: (size, size, 3) uint8.
+        width: before it was scaled.
+        height: before it was scaled.
+        rule: the mode that was turned into RGB; empty where that was nothing to do.
+        stamp: of the file that was read; none of an array.
+    """
 
     pixels: Pixels
     width: int
     height: int
     rule: str
+    stamp: files.Stamp | None = None
 
 
-def decode(image: Path | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
+def decode(image: Path | str | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
     """Return an image as 3-channel 8-bit at the wanted size, and what was done to it beside resizing.
 
     16-bit and float images are scaled from their own least and greatest value to 0 and 255; a palette, CMYK or
@@ -51,9 +58,10 @@ def decode(image: Path | NDArray[np.generic], size: int, fit: Fit) -> Decoded:
     if isinstance(image, np.ndarray):
         rgb = _as_rgb(Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image))
         return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, "")
-    with files.explained_read(image, "image"), _opened(image) as opened:
+    with files.explained(image, "image"), _opened(image) as (opened, stamp):
         rgb = _as_rgb(opened)
-        return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, "" if opened.mode == "RGB" else opened.mode)
+        rule = "" if opened.mode == "RGB" else opened.mode
+        return Decoded(_fitted(rgb, size, fit), rgb.width, rgb.height, rule, stamp)
 
 
 def reduced(path: Path, longest: int) -> Pixels:
@@ -62,7 +70,7 @@ def reduced(path: Path, longest: int) -> Pixels:
     Raises:
         DataError: the file cannot be read whole.
     """
-    with files.explained_read(path, "image"), _opened(path) as opened:
+    with files.explained(path, "image"), _opened(path) as (opened, _):
         return _thumbnail(_as_rgb(opened), longest)
 
 
@@ -102,11 +110,16 @@ class _Room:
     def taken(self, pixels: int) -> Iterator[None]:
         """Wait until there is room, and hold it; what is larger than the limit waits until it is alone.
 
+        Of what is far smaller no account is kept.
+
         Raises:
             NoRoomError: it is larger, and other processes might hold theirs.
         """
         if self._refuses and pixels > self._most:
             raise NoRoomError
+        if pixels < self._most >> _SLIGHT:
+            yield
+            return
         wanted = min(pixels, self._most)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= wanted)
@@ -131,22 +144,22 @@ def share_room(processes: int) -> None:
 class _Bounded(io.BufferedReader):
     """A file that is never asked for more bytes than it has: Pillow asks for as many as a header claims."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str, size: int) -> None:
         super().__init__(io.FileIO(path))
-        self._path, self.bytes = path, os.fstat(self.fileno()).st_size
+        self._path, self._bytes = path, size
 
     def __repr__(self) -> str:
         return repr(str(self._path))  # as Pillow's messages have it
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes, all that are left where it is negative or none."""
-        return super().read(-1 if size is None else min(size, self.bytes))
+        return super().read(-1 if size is None else min(size, self._bytes))
 
 
 class _Held(io.BytesIO):
     """The bytes of a small file."""
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path | str, content: bytes) -> None:
         super().__init__(content)
         self._path = path
 
@@ -155,32 +168,26 @@ class _Held(io.BytesIO):
 
 
 @contextmanager
-def _stream(path: Path) -> Iterator[tuple[io.BytesIO | _Bounded, int]]:
-    """Give a file to read, and how many bytes it has: a small one is read in one go, to save calls."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > _SMALL:
-            with _Bounded(path) as bounded:
-                yield bounded, size
-        else:
-            yield _Held(path, file.read(size)), size
+def _opened(path: Path | str) -> Iterator[tuple[Image.Image, files.Stamp]]:
+    """Give an image file's first picture, decoded whole and turned upright, and the stamp that the file had before.
 
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Give an image file's first picture, decoded whole and turned upright.
+    A small file is read in one go.
 
     Raises:
         DataError: it is empty, or too large.
     """
-    with _stream(path) as (stream, size):
-        if size == 0:
-            raise DataError(f"{path}: is empty (0 bytes)")
-        with Image.open(stream, formats=KINDS) as opened:
-            limits.check_pixels(str(path), opened.width, opened.height, size)
-            with _room.taken(opened.width * opened.height):
-                opened.load()
-                yield _upright(opened)
+    content, stamp = files.first_bytes(path, _SMALL)
+    size = stamp[0]
+    if size == 0:
+        raise DataError(f"{path}: is empty (0 bytes)")
+    with (
+        _Held(path, content) if size <= _SMALL else _Bounded(path, size) as stream,
+        Image.open(stream, formats=KINDS) as opened,
+    ):
+        limits.check_pixels(str(path), opened.width, opened.height, size)
+        with _room.taken(opened.width * opened.height):
+            opened.load()
+            yield _upright(opened), stamp
 
 
 def _upright(image: Image.Image) -> Image.Image:

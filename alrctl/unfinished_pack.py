@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -113,7 +113,7 @@ class UnfinishedPack:
         with self.pack.open("rb") as stream:
             os.fsync(stream.fileno())
         with self._journal.open("a") as stream:
-            stream.writelines(json.dumps(asdict(done)) + "\n" for done in self._new)
+            stream.writelines(json.dumps(vars(done)) + "\n" for done in self._new)
             stream.flush()
             os.fsync(stream.fileno())
         self._parts += self._new

@@ -59,7 +59,8 @@ def _processes(count: int) -> Executor | None:
     try:
         context = multiprocessing.get_context("spawn")  # a fork would share locks that other threads hold
         pool = ProcessPoolExecutor(count, context, _begin, (count,))
-        pool.submit(_nothing).result()
+        for started in [pool.submit(_nothing) for _ in range(count)]:  # each has a process started, all at once
+            started.result()
     except (OSError, ImportError, BrokenProcessPool):
         return None
     return pool

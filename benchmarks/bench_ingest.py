@@ -33,7 +33,7 @@ class Kind:
     target: int
 
 
-KINDS = (Kind("photographs", 4_000, 600, "jpg", 224), Kind("small", 40_000, 32, "png", 32))
+KINDS = (Kind("photographs", 4_000, 600, "jpg", 224), Kind("small", 200_000, 32, "png", 32))
 
 
 def make_images(kind: Kind, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Collection:
 
     records: pl.DataFrame
     classes: tuple[str, ...]
-    image: Callable[[int], Path | NDArray[np.generic]]
+    image: Callable[[int], str | NDArray[np.generic]]
     digest: Callable[[int], str]
     extra_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ class Collection:
 
 
 def of_files(
-    rows: Sequence[Row], paths: Sequence[Path], origin: Path, classes: tuple[str, ...] | None = None
+    rows: Sequence[Row], paths: Sequence[Path | str], origin: Path, classes: tuple[str, ...] | None = None
 ) -> Collection:
     """Build a collection of image files, a path a row; classes are those that occur, sorted, unless given in order.
 
@@ -84,7 +85,8 @@ def of_files(
         DataError: no row.
     """
     records, names = _prepare(rows, origin, classes)
-    return Collection(records, names, lambda row: paths[row], lambda row: sha256(paths[row]), are_files=True)
+    places = [str(path) for path in paths]  # which are quicker sent to other processes
+    return Collection(records, names, lambda row: places[row], lambda row: sha256(places[row]), are_files=True)
 
 
 def of_arrays(
@@ -128,9 +130,22 @@ def sorted_classes(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def is_image(path: Path) -> bool:
+def is_image(name: str) -> bool:
     """Say whether a file is named like an image; names that begin with a dot are the system's own."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    _, dot, suffix = name.rpartition(".")
+    return f"{dot}{suffix}".lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def images_below(folder: Path) -> list[str]:
+    """Return the images anywhere below a folder, by their paths from it with `/`, sorted folder by folder.
+
+    Links to folders are not followed; a folder that is not there, or may not be looked into, holds none.
+    """
+    found = []
+    for top, _, names in os.walk(folder):
+        inside = Path(top).relative_to(folder).parts
+        found += [(*inside, name) for name in names if is_image(name)]
+    return ["/".join(parts) for parts in sorted(found)]
 
 
 def folders_in(path: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alrctl.naming import IMAGE_SUFFIXES, split_name
-from alrctl.sources.collection import Collection, folders_in, is_image, of_files
+from alrctl.sources.collection import Collection, folders_in, images_below, is_image, of_files
 from schemas.errors import DataError, plural
 from stages.ingest import IngestConfig
 
@@ -30,17 +30,17 @@ def read(source: Path, config: IngestConfig) -> Collection:
         split = split_name(parent.name) if has_splits else None
         _refuse_strays(parent)
         for folder in folders_in(parent):
-            for path in sorted(path for path in folder.rglob("*") if is_image(path)):
-                name = path.relative_to(source).as_posix()
-                rows.append((name, folder.name, split, None, name))
-                paths.append(path)
+            above, label = folder.relative_to(source).as_posix(), folder.name
+            names = images_below(folder)
+            rows += [(place := f"{above}/{name}", label, split, None, place) for name in names]
+            paths += [f"{folder}/{name}" for name in names]
     if not rows:
         raise DataError(f"{source}: has no image in a class folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return of_files(rows, paths, source)
 
 
 def _refuse_strays(folder: Path) -> None:
-    strays = sorted(path.name for path in folder.iterdir() if path.is_file() and is_image(path))
+    strays = sorted(path.name for path in folder.iterdir() if path.is_file() and is_image(path.name))
     if strays:
         found = plural(len(strays), "image")
         raise DataError(f"{folder}: {found} beside the class folders (first: '{strays[0]}'); which class are they of?")

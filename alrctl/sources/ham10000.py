@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alrctl.csv_files import read_csv
-from alrctl.sources.collection import Collection, Row, Table, is_image
+from alrctl.sources.collection import Collection, Row, Table, images_below
 from alrctl.sources.tables import Part, check_columns, find_table, full_column, joined
 from schemas.errors import DataError
 from stages.ingest import IngestConfig
@@ -34,7 +34,7 @@ def read(source: Path, config: IngestConfig) -> Collection:
     table = read_csv(metadata)
     check_columns(table, metadata, ("lesion_id", "image_id", "dx"))
     labels, images = full_column(table, metadata, "dx"), full_column(table, metadata, "image_id")
-    found = {path.stem: path for path in sorted(metadata.parent.rglob("*")) if is_image(path)}
+    found = {Path(name).stem: metadata.parent / name for name in images_below(metadata.parent)}
     paths = [found.get(image) for image in images]
     rows: list[Row] = [
         (image, label, None, lesion, path.relative_to(metadata.parent).as_posix() if path else image)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alrctl.naming import IMAGE_SUFFIXES
-from alrctl.sources.collection import Collection, Row, folders_in, is_image, of_files
+from alrctl.sources.collection import Collection, Row, folders_in, images_below, of_files
 from schemas.errors import DataError, listing
 from stages.ingest import IngestConfig
 
@@ -75,16 +75,15 @@ def _patches(folder: Path, split: str | None) -> list[tuple[Row, Path]]:
         raise DataError(
             f"{top}: has the folder '{foreign[0]}', which is none of {', '.join(_TISSUES)}; --format folder"
         )
-    found = {tissue: sorted(path for path in (top / tissue).rglob("*") if is_image(path)) for tissue in _TISSUES}
-    empty = [tissue for tissue, paths in found.items() if not paths]
+    found = {tissue: images_below(top / tissue) for tissue in _TISSUES}
+    empty = [tissue for tissue, patches in found.items() if not patches]
     if empty:
         wanted = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"{top}: has no image of {listing(empty, 9)} (looked for {wanted}); unpack {name}.zip whole")
     return [
-        ((place, tissue, split, None, place), path)
-        for tissue, paths in found.items()
-        for path in paths
-        for place in (f"{name}/{path.relative_to(top).as_posix()}",)
+        ((place := f"{name}/{tissue}/{patch}", tissue, split, None, place), top / tissue / patch)
+        for tissue, patches in found.items()
+        for patch in patches
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alrctl.csv_files import read_csv
 from alrctl.naming import IMAGE_SUFFIXES
-from alrctl.sources.collection import Collection, Row, Table, folders_in, is_image, of_files
+from alrctl.sources.collection import Collection, Row, Table, folders_in, images_below, of_files
 from alrctl.sources.tables import Part, check_columns, full_column, joined
 from schemas.errors import DataError, listing, plural
 from stages.ingest import IngestConfig
@@ -83,12 +83,8 @@ def _part(rows: list[Row], paths: list[Path], told: _Told, pairs: Counter[tuple[
 
 def _images(base: Path) -> dict[str, Path]:
     """Return the images below the tracts by their path below `base`."""
-    found = {
-        path.relative_to(base).as_posix(): path
-        for tract in _TRACTS
-        for path in sorted((base / tract).rglob("*"))
-        if is_image(path)
-    }
+    names = [f"{tract}/{name}" for tract in _TRACTS for name in images_below(base / tract)]
+    found = {name: base / name for name in names}
     stray = [name for name in found if name.count("/") != 3]
     if stray:
         raise DataError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from alrctl.sources.collection import Collection, Row, Table, is_image, of_files
+from alrctl.sources.collection import Collection, Row, Table, images_below, of_files
 from schemas.errors import DataError, listing, plural, shown
 
 FIRST_ROW = 2
@@ -119,14 +119,12 @@ def by_stem(folder: Path) -> dict[str, Path]:
         DataError: two images differ in the suffix or the folder alone.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if is_image(path):
-            if path.stem in found:
-                raise DataError(
-                    f"{folder}: image '{path.stem}' is there twice ({found[path.stem].relative_to(folder)} and "
-                    f"{path.relative_to(folder)}); remove one"
-                )
-            found[path.stem] = path
+    for name in images_below(folder):
+        path = folder / name
+        if path.stem in found:
+            first = found[path.stem].relative_to(folder)
+            raise DataError(f"{folder}: image '{path.stem}' is there twice ({first} and {name}); remove one")
+        found[path.stem] = path
     return found
 
 

@@ -24,6 +24,9 @@ def units(groups: list[str | None], digests: list[str]) -> Indices:
     Returns:
         (N,) number of each sample's unit, from 0, in order of first appearance.
     """
+    numbers: dict[int | str, int] = {}
+    if all(group is None for group in groups):
+        return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.int64)
     parent = list(range(len(groups)))
 
     def root(index: int) -> int:
@@ -38,7 +41,6 @@ def units(groups: list[str | None], digests: list[str]) -> Indices:
             if key[1] is not None:
                 earlier = first.setdefault((key[0], key[1]), index)
                 parent[root(index)] = root(earlier)
-    numbers: dict[int, int] = {}
     return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(groups))], dtype=np.int64)
 
 

@@ -68,7 +68,7 @@ def write_pack(
 
 
 def stamps(given: Sequence[Given]) -> list[tuple[int, int]]:
-    return [decoding._stamp(one) if isinstance(one, Path) else (0, 0) for one in given]
+    return [(0, 0) if isinstance(one, np.ndarray) else decoding._stamp(one) for one in given]
 
 
 def getters(folder: Path, count: int) -> list[Callable[[], Path | NDArray[np.generic]]]:
@@ -383,6 +383,26 @@ def test_a_file_that_is_changed_after_it_was_looked_at_is_refused(tmp_path: Path
     ):
         decoding.write_pack(tmp_path / "pack", tmp_path / "state", given, before, config, pool, SilentReport())
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize("becomes", [b"no image", b"", None])
+def test_a_file_that_is_spoilt_or_gone_after_it_was_looked_at_was_changed_and_not_broken(
+    tmp_path: Path, becomes: bytes | None
+) -> None:
+    config = IngestConfig(image_size=16, skip_broken=True)
+    given = photographs(tmp_path / "photos", 9)
+    before = stamps(given)
+    (tmp_path / "photos" / "4.png").unlink() if becomes is None else (tmp_path / "photos" / "4.png").write_bytes(
+        becomes
+    )
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match="1 image changed while taken in"):
+        decoding.write_pack(tmp_path / "pack", tmp_path / "state", given, before, config, pool, SilentReport())
+
+
+def test_all_processes_are_there_before_work_begins() -> None:
+    with workers.at_work(3, workers.WORTH) as pool:
+        assert isinstance(pool, ProcessPoolExecutor)
+        assert len(pool._processes) == 3
 
 
 def test_parts_hold_few_images_where_these_are_large() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alrctl import csv_files, files, table_files
+from alrctl import csv_files, files, images, table_files
 from schemas.errors import DataError, MismatchError, UsageError
 from schemas.labels import LABELS
 from schemas.scores import SCORES
@@ -246,6 +248,23 @@ def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert files.sha256(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     path = write_text(tmp_path / "t", "abc")
     assert files.sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1, files._CHUNK])
+def test_the_digest_of_a_large_file_is_that_of_all_its_bytes(tmp_path: Path, size: int) -> None:
+    content = np.random.default_rng(0).bytes(files._CHUNK + size)
+    (tmp_path / "t").write_bytes(content)
+    digest, stamp = files.stamped_sha256(tmp_path / "t")
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert stamp == files.stamp((tmp_path / "t").stat())
+
+
+def test_what_would_never_end_is_not_begun(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        for read in (files.sha256, lambda path: images.decode(path, 16, "pad"), lambda path: images.reduced(path, 16)):
+            with pytest.raises(DataError, match="is a pipe or a device, and no regular file"):
+                read(place)
 
 
 @pytest.mark.parametrize("text", ['id,label\n1,"red\n2,blue\n3,green\n', 'id,label\n1,"' + "x" * 200_000 + "\n"])

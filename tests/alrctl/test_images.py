@@ -35,7 +35,7 @@ def plain(colour: tuple[int, ...] | int, mode: str) -> Image.Image:
 def read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read files as small ones are, and as large ones are, which may not be held whole."""
     if request.param == "bit by bit":
-        monkeypatch.setattr(images, "_SMALL", -1)
+        monkeypatch.setattr(images, "_SMALL", 0)
         monkeypatch.delattr(images, "_Held")
 
 

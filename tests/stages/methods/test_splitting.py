@@ -40,6 +40,16 @@ def test_units_are_numbered_in_order_of_first_appearance(pairs: list[tuple[str |
     assert list(dict.fromkeys(found)) == sorted(set(found))
 
 
+@given(st.lists(st.sampled_from("uvwxyz"), max_size=14))
+def test_without_groups_the_units_are_the_duplicates(digests: list[str]) -> None:
+    apart = [f"only {place}" for place in range(len(digests))]
+    assert units([None] * len(digests), digests).tolist() == units(list(apart), digests).tolist()
+
+
+def test_a_group_without_a_name_is_a_group() -> None:
+    assert units(["", "", None], ["x", "y", "z"]).tolist() == [0, 0, 1]
+
+
 def test_a_group_and_a_digest_of_the_same_text_are_not_linked() -> None:
     assert len(set(units(["x", None], ["y", "x"]).tolist())) == 2
 
