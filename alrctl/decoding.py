@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # processes that decode wait for nothing else
 
 Given = Path | str | NDArray[np.generic]
 
-_AT_MOST = 256  # images of a part
-_LOOKED_AT = 512  # images of a part that is not decoded
+_AT_MOST = 512  # images of a part
+_LOOKED_AT = 1024  # images of a part that is not decoded
 _BYTES = 1 << 24  # of the files of a part
 _PIXELS = 1 << 25  # bytes of a part's images decoded
 

@@ -409,4 +409,4 @@ def test_parts_hold_few_images_where_these_are_large() -> None:
     assert list(decoding._cut([(0, 5)], [], 2)) == [(0, 2), (2, 4), (4, 5)]
     half = decoding._BYTES // 2
     assert list(decoding._cut([(0, 5)], [half] * 5, 100)) == [(0, 2), (2, 4), (4, 5)]
-    assert list(decoding._cut([(0, 2), (3, 600)], [1] * 600, 300)) == [(0, 2), (3, 259), (259, 515), (515, 600)]
+    assert list(decoding._cut([(0, 2), (3, 1200)], [1] * 1200, 600)) == [(0, 2), (3, 515), (515, 1027), (1027, 1200)]
