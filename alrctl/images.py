@@ -181,7 +181,7 @@ def _opened(path: Path | str) -> Iterator[tuple[Image.Image, files.Stamp]]:
     if size == 0:
         raise DataError(f"{path}: is empty (0 bytes)")
     with (
-        _Held(path, content) if size <= _SMALL else _Bounded(path, size) as stream,
+        _Held(path, content) if len(content) == size else _Bounded(path, size) as stream,
         Image.open(stream, formats=KINDS) as opened,
     ):
         limits.check_pixels(str(path), opened.width, opened.height, size)
