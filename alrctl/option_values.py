@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from alrctl import files, tracking
 from alrctl.naming import option_names
-from schemas.errors import DataError, UsageError, nearest
+from schemas.errors import DataError, UsageError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,12 @@ def _told(problem: Any, flags: Mapping[str, Any], source: Path | None) -> str:
     if problem["type"] == "missing":
         return f"missing {where}"
     if problem["type"] == "literal_error":
-        words = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return f"{where}: '{value}' is not one of {', '.join(words)}{nearest(str(value), words)}"
+        return f"{where}: {not_one_of(value, context['expected'])}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: '{value}' {message}" if "input" in problem else f"{where}: {message}"
+
+
+def not_one_of(value: object, expected: str) -> str:
+    """Say that a value is none of the words that pydantic expected, which one may be meant."""
+    words = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
+    return f"'{shown(str(value))}' is not one of {', '.join(words)}{nearest(str(value), words)}"

@@ -149,6 +149,7 @@ def run(config: IngestConfig, inputs: IngestInputs) -> IngestOutputs:
     facts, warnings = _leaks(config, records, inputs.digests)
     if config.imbalance_ratio is not None:
         records = _make_long_tailed(config, records, labels)
+        warnings += _short_of(config.imbalance_ratio, _counts(records.filter(split="train"), inputs.classes))
     check_enough(_counts(records.filter(split="train"), inputs.classes), 1, "the train split")
     for split in SPLITS[1:]:
         absent = [name for name, count in _counts(records.filter(split=split), inputs.classes).items() if count == 0]
@@ -213,6 +214,17 @@ def _leaks(config: IngestConfig, records: pl.DataFrame, digests: list[str]) -> t
     if problems and not config.allow_leaks:
         raise DataError(f"{'; '.join(problems)}: figures on test would flatter; mend the splits, or use --allow-leaks")
     return facts, problems
+
+
+def _short_of(ratio: float, counts: dict[str, int]) -> list[str]:
+    """Say where the ratio asked for was not to be had: a class has less than its share, or that is less than one."""
+    name, least = min(counts.items(), key=lambda item: item[1])
+    most = max(counts.values())
+    wanted = most / ratio
+    if least == 0 or 0.5 < wanted < least + 1:
+        return []
+    why = f"class '{name}' has no more than {plural(least, 'image')}" if wanted > least else "a class keeps one image"
+    return [f"the train split is {most / least:.3g} to 1, largest to smallest class, and not {ratio:g}: {why}"]
 
 
 def _make_long_tailed(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from alrctl import csv_files
 from schemas.errors import DataError, listing
 
+_DOWNLOAD = re.compile(r"(-.+)?-\d{4}-\d\d-\d\d( ?\(\d+\))?\.csv")  # browsers number what is there already
+
 
 def answers_file(given: Path, queue: Path) -> Path | None:
     """Return a round's answers: `answers` of any suffix, a folder too, or the queue's CSV once it is filled in.
+
+    Where there is none, a review page's download is taken as it is called, `answers-WHO-DATE.csv`.
 
     Args:
         given: where a file of answers is looked for, `answers.csv`; one of that stem and another suffix will do.
@@ -18,8 +23,9 @@ def answers_file(given: Path, queue: Path) -> Path | None:
     Raises:
         DataError: several may be meant, or the queue's CSV has lost its column.
     """
-    found = sorted(given.parent.glob(f"{given.stem}*")) if given.parent.is_dir() else []
-    found = [path for path in found if path.stem == given.stem and not path.name.endswith((".tmp", ".part", "~"))]
+    beside = sorted(given.parent.glob(f"{given.stem}*")) if given.parent.is_dir() else []
+    found = [path for path in beside if path.stem == given.stem and not path.name.endswith((".tmp", ".part", "~"))]
+    found = found or [path for path in beside if _DOWNLOAD.fullmatch(path.name.removeprefix(given.stem))]
     if len(found) > 1:
         raise DataError(f"{given.parent}: holds {listing([path.name for path in found])}; leave the answers that count")
     if found:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from alrctl import files
+from alrctl.option_values import not_one_of
 from alrctl.pipeline import matrix
 from alrctl.pipeline.matrix import Axis
 from alrctl.pipeline.sections import SECTIONS, dashed
@@ -82,7 +83,9 @@ def parse(content: dict[str, Any], base: Path, source: str) -> Pipeline:
         if pipeline.bound and pipeline.expert != "oracle":
             problems.append("bound: only an experiment knows all labels; it goes with `expert: oracle`")
     except ValidationError as error:
-        problems += [_told(problem) for problem in error.errors()]
+        found = error.errors()
+        inside = {problem["loc"][:1] for problem in found if len(problem["loc"]) > 1}  # a list that lacks what is wrong
+        problems += [_told(problem) for problem in found if problem["loc"] not in inside]
     if problems:
         raise UsageError(f"{source}: {'; '.join(problems)}")
     places = {"source": base / pipeline.source, "output": base / pipeline.output}
@@ -152,4 +155,6 @@ def _told(problem: Any) -> str:
     where = ".".join(dashed(str(part)) for part in problem["loc"])
     if problem["type"] in ("tuple_type", "too_short"):
         return f"{where}: must be a list, as in [{'entropy' if where == 'strategies' else 'one'}, random]"
+    if problem["type"] == "literal_error":
+        return f"{where.partition('.')[0]}: {not_one_of(problem['input'], problem['ctx']['expected'])}"
     return f"{where}: {problem['msg']}" if where else str(problem["msg"]).removeprefix("Value error, ")

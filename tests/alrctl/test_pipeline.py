@@ -97,8 +97,8 @@ def test_everything_wrong_with_the_file_is_told_at_once() -> None:
         "corrupt: must hold `option: value` lines",
         "source: Field required",
         "rounds: Input should be greater than or equal to 0",
-        "strategies.0: Input should be",
-        "expert: Input should be 'oracle' or 'file'",
+        "; did you mean 'entropy'?",
+        "expert: 'me' is not one of oracle, file",
     ):
         assert told in text
 
@@ -281,6 +281,50 @@ def test_answers_may_be_of_any_kind_but_of_one_alone(tmp_path: Path, name: str) 
     (tmp_path / "answers.csv").touch()
     with pytest.raises(DataError, match=r"holds answers.*; leave the answers that count$"):
         pipeline.answers_file(given, queue)
+
+
+def test_a_strategy_that_there_is_not_is_told_once_with_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(source="photos", strategies=["random", "entropyy"])
+    told = str(caught.value)
+    assert "strategies: 'entropyy' is not one of random, " in told
+    assert told.endswith("; did you mean 'entropy'?")
+    assert "must be a list" not in told
+
+
+@pytest.mark.parametrize("given", ["entropy", [], None])
+def test_strategies_that_are_no_list_of_some_are_told_so(given: object) -> None:
+    with pytest.raises(UsageError, match=r"strategies: must be a list, as in \[entropy, random\]"):
+        parse(source="photos", strategies=given)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("answers-lee-2026-11-29.csv", True),
+        ("answers-2026-11-29.csv", True),
+        ("answers-dr_o-lee-2026-11-29 (1).csv", True),
+        ("answers-2026-11-29(2).csv", True),
+        ("answers-old.csv", False),
+        ("answers-lee-2026-11-29.csv.part", False),
+        ("my-answers-2026-11-29.csv", False),
+    ],
+)
+def test_a_page_s_download_is_taken_as_it_is_called_unless_other_answers_are_there(
+    tmp_path: Path, name: str, is_one: bool
+) -> None:
+    given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
+    (tmp_path / name).touch()
+    assert pipeline.answers_file(given, queue) == (tmp_path / name if is_one else None)
+    given.touch()
+    assert pipeline.answers_file(given, queue) == given
+
+
+def test_two_downloads_are_one_too_many(tmp_path: Path) -> None:
+    for day in (28, 29):
+        (tmp_path / f"answers-lee-2026-11-{day}.csv").touch()
+    with pytest.raises(DataError, match=r"holds answers-lee-2026-11-28.csv.*29.csv; leave the answers that count$"):
+        pipeline.answers_file(tmp_path / "answers.csv", tmp_path / "queue.csv")
 
 
 MIX = ["entropy=2", "random=1"]

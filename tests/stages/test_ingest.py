@@ -208,6 +208,20 @@ def test_a_long_tail_is_cut_from_train_alone() -> None:
     assert cut.facts["samples"] == cut.records.height == len(cut.rows)
 
 
+@pytest.mark.parametrize(
+    ("counts", "ratio", "expected"),
+    [
+        ((100, 100, 100), 10, None),
+        ((100, 100, 20), 2, "5 to 1, largest to smallest class, and not 2: class 'blue' has no more than 14 images"),
+        ((100, 100, 100), 500, "70 to 1, largest to smallest class, and not 500: a class keeps one image"),
+    ],
+)
+def test_a_ratio_that_is_not_to_be_had_is_told(counts: tuple[int, ...], ratio: float, expected: str | None) -> None:
+    labels = [name for name, count in zip(CLASSES, counts, strict=True) for _ in range(count)]
+    found = [text for text in ingest(inputs(labels), imbalance_ratio=ratio).warnings if "to 1" in text]
+    assert found == ([] if expected is None else [f"the train split is {expected}"])
+
+
 def test_rows_are_the_places_in_the_input() -> None:
     given_inputs = inputs(thirds(90))
     found = ingest(given_inputs, imbalance_ratio=5)
