@@ -20,9 +20,7 @@ from alrctl import safe_yaml
 from schemas.errors import AlrctlError, DataError, UsageError, shown
 
 _CHUNK = 1 << 20
-_AT_ONCE = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-)  # a pipe is opened and not waited for
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # a pipe is not waited for
 _LARGEST_YAML = 1 << 20  # bytes: some ten seconds of parsing
 _HOST = socket.gethostname()
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -151,7 +149,7 @@ def first_bytes(path: Path | str, most: int) -> tuple[bytes, Stamp]:
         DataError: it would never end (a pipe, a device).
         OSError: it is not there, or cannot be read.
     """
-    descriptor = os.open(path, _AT_ONCE)
+    descriptor = os.open(path, _TO_READ)
     try:
         told = os.fstat(descriptor)
         _refuse_endless(path, told.st_mode)
