@@ -57,7 +57,7 @@ def test_every_line_that_is_commented_out_can_be_put_in(alrctl: Alrctl, photos: 
     found = pipeline.parse(yaml.safe_load("\n".join(put_in)), tmp_path, "put in")
     assert [axis.name for axis in found.axes] == ["seed", "train-lnl.logit-adjustment", "strategy"]
     assert found.sections["train-lnl"]["weights"] == "ResNet18_Weights.DEFAULT"
-    assert found.sections["select"]["pool"] == "all"
+    assert found.sections["select"]["pool"] == "noisy"
 
 
 def test_an_experiment_has_noise_a_control_and_a_bound(alrctl: Alrctl, photos: Path, tmp_path: Path) -> None:

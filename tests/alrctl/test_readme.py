@@ -39,7 +39,7 @@ def test_every_command_of_the_readme_runs(
     for line in (line for block in blocks("sh") for line in block.splitlines() if line.startswith("alrctl ")):
         words = shlex.split(line, comments=True)[1:]
         if words[0] == "relabel":
-            fill_in(Path("work/r1/queue/queue.csv"), Path("answers.csv"))
+            fill_in(Path("work/r1/queue/queue.csv"), Path(words[words.index("--answers") + 1]))
         if words[0] == "run":
             told = blocks("yaml")[0].replace("method: coteaching-vog", "method: coteaching-vog, backbone: test_resnet")
             Path("work/pipeline.yaml").write_text(told)

@@ -163,11 +163,11 @@ def write_settled(sandbox: Sandbox, path: Path) -> None:
     answer(labels / "queue.csv", path, "judge")
 
 
-def write_packet_of(number: int) -> Callable[[Sandbox, Path], None]:
+def write_packet_of(number: int, name: str) -> Callable[[Sandbox, Path], None]:
     """Fill in the packet of an annotator, by the annotator's number."""
 
     def write(sandbox: Sandbox, path: Path) -> None:
-        answer(sandbox.root / f"work/r1/packets/{number}-{path.stem}.csv", path, path.stem)
+        answer(sandbox.root / f"work/r1/packets/{number}-{name}.csv", path, name)
 
     return write
 
@@ -256,10 +256,11 @@ MAKERS: dict[str, Callable[[Sandbox, Path], None]] = {
     r"bccd_cells3_40\.npz": write_cells,
     r"list\.csv": write_list,
     r"answers\.csv": write_answers,
+    r"answers-lee-[-0-9]+\.csv": write_answers,
     r"audit\.csv": write_audit,
     r"settled\.csv": write_settled,
-    r"ann\.csv": write_packet_of(1),
-    r"bob\.csv": write_packet_of(2),
+    r"answers-ann-[-0-9]+\.csv": write_packet_of(1, "ann"),
+    r"bob\.csv": write_packet_of(2, "bob"),
     r"theirs\.csv": write_predictions,
     r"patients\.csv": write_patients,
     r"costs\.csv": write_costs,
