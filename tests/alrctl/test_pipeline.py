@@ -283,9 +283,10 @@ def test_answers_may_be_of_any_kind_but_of_one_alone(tmp_path: Path, name: str) 
         pipeline.answers_file(given, queue)
 
 
-def test_a_strategy_that_there_is_not_is_told_once_with_the_nearest() -> None:
+@pytest.mark.parametrize("strategies", [["entropyy"], ["random", "entropyy"]])
+def test_a_strategy_that_there_is_not_is_told_once_with_the_nearest(strategies: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(source="photos", strategies=["random", "entropyy"])
+        parse(source="photos", strategies=strategies)
     told = str(caught.value)
     assert "strategies: 'entropyy' is not one of random, " in told
     assert told.endswith("; did you mean 'entropy'?")
