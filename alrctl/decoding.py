@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -38,7 +39,7 @@ class Contents:
     """What tells the images of a collection from others.
 
     Attributes:
-        digests: (N,) sha256 of each.
+        digests: (N,) sha256 of each; of a file that cannot be read, one that no other has.
         stamps: (N,) of each file; empty where they are none.
     """
 
@@ -46,16 +47,23 @@ class Contents:
     stamps: list[Stamp]
 
 
-def look_through(found: Collection, pool: Executor, report: Report) -> Contents:
+def look_through(found: Collection, skip_broken: bool, pool: Executor, report: Report) -> Contents:
     """Read every image of a collection, without decoding it.
 
+    Args:
+        found: the collection.
+        skip_broken: go on where a file cannot be read; it is told, and left out, when it is to be decoded.
+        pool: reads.
+        report: is told how far it is.
+
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, and `skip_broken` is off.
     """
     count = found.records.height
     parts = [range(first, min(first + _LOOKED_AT, count)) for first in range(0, count, _LOOKED_AT)]
     if found.are_files:
-        looked = workers.results(pool, _look, ((rows, [found.image(row) for row in rows]) for rows in parts))
+        given = ((rows, [found.image(row) for row in rows], skip_broken) for rows in parts)
+        looked = workers.results(pool, _look, given)
     else:
         looked = workers.results(pool, lambda rows: (rows, [found.digest(row) for row in rows], []), parts)
     digests, stamps, done = [""] * count, [(0, 0)] * (count if found.are_files else 0), 0
@@ -68,10 +76,19 @@ def look_through(found: Collection, pool: Executor, report: Report) -> Contents:
     return Contents(digests, stamps)
 
 
-def _look(part: tuple[range, Sequence[Given]]) -> tuple[range, list[str], list[Stamp]]:
-    rows, paths = part
-    found = [files.stamped_sha256(path) for path in paths if not isinstance(path, np.ndarray)]
+def _look(part: tuple[range, Sequence[Given], bool]) -> tuple[range, list[str], list[Stamp]]:
+    rows, paths, skip_broken = part
+    found = [_looked_at(path, skip_broken) for path in paths if not isinstance(path, np.ndarray)]
     return rows, [digest for digest, _ in found], [stamp for _, stamp in found]
+
+
+def _looked_at(path: Path | str, skip_broken: bool) -> tuple[str, Stamp]:
+    try:
+        return files.stamped_sha256(path)
+    except DataError as error:
+        if not skip_broken:
+            raise DataError(f"{error}; --skip-broken leaves it out") from error
+        return hashlib.sha256(f"unreadable: {path}".encode("utf-8", "surrogateescape")).hexdigest(), _stamp(path)
 
 
 @dataclass(frozen=True)

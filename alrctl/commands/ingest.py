@@ -42,7 +42,7 @@ def ingest(
     with workers.at_work(count, found.records.height if found.are_files else 0) as pool:
         report = LiveReport(session.voice, "ingest")
         with report.shown():
-            contents = look_through(found, pool, report)
+            contents = look_through(found, config.skip_broken, pool, report)
         _record(job, source, found, contents.digests)
 
         def work(target: Target) -> Summary:

@@ -216,7 +216,7 @@ def test_processes_write_what_threads_write(tmp_path: Path, by_threads: bytes, m
         assert isinstance(pool, ProcessPoolExecutor)
         assert packed(photographs(tmp_path / "photos", 60), tmp_path / "pack", pool) == by_threads
         found = folder.read(tmp_path, IngestConfig())
-        seen = decoding.look_through(found, pool, SilentReport())
+        seen = decoding.look_through(found, False, pool, SilentReport())
     assert seen.digests == [found.digest(row) for row in range(60)]
     assert seen.stamps == stamps([found.image(row) for row in range(60)])
 

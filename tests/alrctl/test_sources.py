@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -604,6 +605,21 @@ def test_broken_images_are_left_out_only_where_told_and_the_rest_stays_in_step(i
     assert f"warning: {told}" in found.ran.err
     left = {path.relative_to(source).as_posix() for path in source.rglob("*.png")} - {"cat/002.png", "dog/018.png"}
     assert set(found.rows) == left
+    check_in_step(found)
+
+
+def test_what_cannot_even_be_opened_is_left_out_as_broken_images_are(ingest: Ingest, tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "photos", {"cat": 10, "dog": 10})
+    whole = {path.relative_to(source).as_posix() for path in source.rglob("*.png")}
+    os.mkfifo(source / "cat/pipe.png")
+    (source / "cat/loop.png").symlink_to("loop.png")
+    (source / "dog/nowhere.png").symlink_to("gone.png")
+    (source / "dog/nowhere_either.png").symlink_to("gone.png")
+    ingest(source).refused("; --skip-broken leaves it out")
+    found = ingest(source, "--skip-broken")
+    assert f"warning: 4 images cannot be read (first: {source / 'cat/loop.png'}: is no readable" in found.ran.err
+    assert "duplicate" not in found.ran.err
+    assert set(found.rows) == whole
     check_in_step(found)
 
 
