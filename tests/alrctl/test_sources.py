@@ -623,6 +623,15 @@ def test_what_cannot_even_be_opened_is_left_out_as_broken_images_are(ingest: Ing
     check_in_step(found)
 
 
+def test_files_that_cannot_be_opened_are_not_taken_for_duplicates(ingest: Ingest, tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "photos", {f"{split}/{name}": 6 for split in ("train", "test") for name in "ab"})
+    for split in ("train", "test"):
+        (source / split / "a/nowhere.png").symlink_to("gone.png")
+    found = ingest(source, "--skip-broken")
+    assert found.ran.err.count("\n") == 1  # the warning that they are left out
+    assert found.table.height == 24
+
+
 def test_a_source_of_broken_images_alone_is_refused_whatever_is_told(ingest: Ingest, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         for number in range(10):
