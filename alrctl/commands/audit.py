@@ -83,7 +83,7 @@ def _count(session: Session, data: Path, labels: Path, queue: Path, out: Path) -
         dataset.classes.indices(strata["label"].to_list(), str(strata_path))
         check_known(asked["sample_id"], dataset.samples["sample_id"], queue_path)
         found = stage.count(asked, strata, read_labels(labels_path, dataset), names, target.report)
-        noise_files.write_of_counts(target, found.noise, np.array([part.size for part in found.strata]), names)
+        noise_files.write(target, found.noise, np.array([part.size for part in found.strata]), names)
         by_label = {
             name: [part.size, part.drawn, part.hits, *_told(rate)]
             for name, part, rate in zip(names, found.strata, found.by_given, strict=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import polars as pl
 import typer
 
-from alrctl import manifest
+from alrctl import manifest, noise_files
 from alrctl.artifacts import recorded_input
 from alrctl.console import cell
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.job import Job
+from alrctl.noise_files import Shares
 from alrctl.options import as_command
 from alrctl.parameters import Out
 from alrctl.scores import read_scores
@@ -21,7 +21,6 @@ from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
 from alrctl.target import Target
 from schemas.errors import UsageError
-from schemas.noise import ALL, NOISE
 from schemas.noisy_ids import NOISY_IDS
 from schemas.scores import SCORES
 from stages import noisy_ids as stage
@@ -57,8 +56,7 @@ def noisy_ids(
         outputs = stage.run(config, inputs, target.report)
         target.table(outputs.noisy_ids, NOISY_IDS)
         target.csv(outputs.noisy_ids, "noisy_ids.csv")
-        target.table(_noise(outputs, classes.names), NOISE)
-        target.csv(_transition(outputs, classes.names), "transition.csv")
+        _write_noise(target, outputs, classes.names)
         first = outputs.noisy_ids.head(_MOST).select(_SHOWN)
         return {**outputs.facts, "first": [list(row) for row in first.iter_rows()]}
 
@@ -74,27 +72,15 @@ def _out_of_sample(path: Path) -> bool | None:
     return None if folds is None else folds > 0 or split != "train"
 
 
-def _noise(outputs: stage.NoisyIdsOutputs, names: tuple[str, ...]) -> pl.DataFrame:
-    """Return the table `noise`: a row a given class, and one for all."""
-    size = np.append(outputs.size, outputs.size.sum())
-    value, low, high = (
-        np.append(getattr(outputs.by_given, end), getattr(outputs.overall, end)) for end in ("value", "low", "high")
-    )
-    columns = {"noise_rate": value, "low": low, "high": high}
-    errors = np.where(size > 0, size * np.nan_to_num(value), 0.0)
-    table = pl.DataFrame({"label": [*names, ALL], "samples": size, "estimated_errors": errors, **columns})
-    return NOISE.make(table.fill_nan(None).to_dict())
+def _write_noise(target: Target, outputs: stage.NoisyIdsOutputs, names: tuple[str, ...]) -> None:
+    of_all, cells = outputs.overall, outputs.transition
 
+    def with_all(found: stage.Estimate) -> Shares:
+        ends = (found.value, of_all.value), (found.low, of_all.low), (found.high, of_all.high)
+        return Shares(*(np.append(*end) for end in ends))
 
-def _transition(outputs: stage.NoisyIdsOutputs, names: tuple[str, ...]) -> pl.DataFrame:
-    """Return the transition matrix in the form that `corrupt` writes its own, and the ends of the intervals."""
-    columns: dict[str, list[float]] = {}
-    for end, before in (("value", ""), ("low", "low "), ("high", "high ")):
-        matrix, by_true = getattr(outputs.transition, end), getattr(outputs.by_true, end)
-        unknown = float("nan")  # in the row of all classes
-        columns |= {f"{before}given {name}": [*matrix[:, index], unknown] for index, name in enumerate(names)}
-        columns[f"{before}noise_rate"] = [*by_true, float(getattr(outputs.overall, end))]
-    return pl.DataFrame({"true_label": [*names, ALL], **columns}).fill_nan(None)
+    matrix = Shares(cells.value, cells.low, cells.high)
+    noise_files.write_shares(target, names, outputs.size, with_all(outputs.by_given), with_all(outputs.by_true), matrix)
 
 
 def _story(session: Session, summary: Summary) -> None:

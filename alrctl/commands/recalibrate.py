@@ -74,7 +74,8 @@ def recalibrate(
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         if outputs.clean is not None and outputs.noise is not None:
             target.table(outputs.clean, CLEAN)
-            noise_files.write(target, outputs.noise, inputs.labels.numpy(), inputs.classes)
+            counts = inputs.labels.bincount(minlength=len(inputs.classes)).numpy()
+            noise_files.write(target, outputs.noise, counts, inputs.classes)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts
 

@@ -75,7 +75,8 @@ def train_lnl(session: Session, config: stage.TrainLnlConfig, data: Data, labels
         checkpoints.write(target.path(CHECKPOINT), outputs.networks, frozen, metadata)
         target.table(outputs.clean, CLEAN)
         if outputs.noise is not None:
-            noise_files.write(target, outputs.noise, inputs.labels.numpy(), inputs.classes)
+            counts = inputs.labels.bincount(minlength=len(inputs.classes)).numpy()
+            noise_files.write(target, outputs.noise, counts, inputs.classes)
         target.tables(outputs.signals, SIGNALS)
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         target.table(HISTORY.rows(outputs.history), HISTORY)

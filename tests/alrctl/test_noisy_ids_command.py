@@ -93,12 +93,13 @@ def test_the_matrix_has_the_form_of_the_one_that_corrupt_writes(alrctl: Alrctl, 
     made, found = (pl.read_csv(path / "transition.csv") for path in (finished / "noisy", tmp_path / "out"))
     made = made.drop("nominal_rate")  # what was asked for has no estimate
     assert found.columns[: made.width] == made.columns
-    ends = [f"{end} {name}" for end in ("low", "high") for name in made.columns[1:]]
-    assert found.columns[made.width :] == ends
+    ends = [f"{end} {name}" for end in ("low", "high") for name in made.columns[1:-1]]
+    assert found.columns[made.width :] == ["low", "high", *ends]  # as the other stages write it, and of each cell
     assert found["true_label"].to_list() == made["true_label"].to_list()
     assert [found[name].null_count() for name in made.columns] == [made[name].null_count() for name in made.columns]
-    for name in made.columns[1:-1]:
-        shares = found[:-1].select(name, low=f"low {name}", high=f"high {name}").drop_nulls()
+    for name in made.columns[1:]:
+        low, high = ("low", "high") if name == "noise_rate" else (f"low {name}", f"high {name}")
+        shares = found[:-1].select(name, low=low, high=high).drop_nulls()
         assert (shares["low"] <= shares["high"]).all()
     assert found[:-1].select(pl.sum_horizontal(made.columns[1:-1])).to_series().to_list() == pytest.approx([1.0] * 3)
 
