@@ -9,14 +9,13 @@ one; in brackets how many times as large a share of a class's errors is found, m
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import yaml
-from lnl_methods import NOISE, place
+from lnl_methods import arguments, place
 
 from stages.methods.mislabelling import expected_correction
 
@@ -38,11 +37,7 @@ def gains(home: Path, names: list[str], worth: float) -> tuple[float, float]:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    words = arguments(__doc__)
     told = words.parse_args()
     names = [str(name) for name in yaml.safe_load((told.data / "classes.yaml").read_text())["names"]]
     print("| class worth |", " | ".join(told.noise), "|")

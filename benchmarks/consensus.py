@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from lnl_methods import place
+from lnl_methods import arguments, place
 from numpy.typing import NDArray
 
 from alrctl import table_files
@@ -437,12 +437,8 @@ def table(rows: pl.DataFrame, by: list[str]) -> Iterator[str]:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
+    words = arguments(__doc__, noise=["symmetric 0.4", "asymmetric 0.4"])
     words.add_argument("--scores", default="scores", help="name of the directory; scores-cv5 for cross-validated ones")
-    words.add_argument("--noise", nargs="+", default=["symmetric 0.4", "asymmetric 0.4"])
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     words.add_argument("--repeats", type=int, default=10)
     words.add_argument("--panels", nargs="+", choices=PANELS, default=list(PANELS))
     words.add_argument("--samples", type=int, nargs="+", default=[70, 200, 500])

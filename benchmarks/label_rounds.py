@@ -11,7 +11,6 @@ that as many labels drawn at random from all would mend.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from itertools import product
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import polars as pl
 import yaml
-from lnl_methods import NOISE, place
+from lnl_methods import NOISE, arguments, place
 
 from alrctl.commands.run import execute
 from alrctl.console import Voice
@@ -89,13 +88,8 @@ def cell(values: list[float]) -> str:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--config", type=Path, required=True, help="YAML with options of train-lnl")
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
+    words = arguments(__doc__, config=True)
     words.add_argument("--arms", nargs="+", default=list(ARMS))
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--budget", type=int, default=100)
     words.add_argument("--only-print", action="store_true")

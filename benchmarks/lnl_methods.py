@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -108,14 +109,24 @@ def cell(values: list[float | None]) -> str:
     return f"{statistics.mean(known):.3f} ± {statistics.pstdev(known):.3f}" if known else "-"
 
 
-def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(
+    description: str | None, config: bool = False, noise: Sequence[str] = tuple(NOISE), seeds: Sequence[int] = (0, 1, 2)
+) -> argparse.ArgumentParser:
+    """Return what reads the words that every study of this folder is given: data, place, noises and seeds."""
+    words = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("data", type=Path)
     words.add_argument("--out", type=Path, required=True)
+    words.add_argument("--noise", nargs="+", default=list(noise))
+    words.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
+    if config:
+        words.add_argument("--config", type=Path, required=True, help="YAML with options of train-lnl")
+    return words
+
+
+def main() -> None:
+    words = arguments(__doc__)
     words.add_argument("--config", type=Path, help="YAML with options of train-lnl")
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
     words.add_argument("--methods", nargs="+", default=list(METHODS))
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     words.add_argument("--map", nargs="+", metavar="FROM=TO", help="of the asymmetric noise (default: HAM10000's)")
     words.add_argument("--only-print", action="store_true")
     given = words.parse_args()

@@ -10,7 +10,6 @@ over the classes. Precision and worst class are those of "judged clean" with the
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import yaml
-from lnl_methods import NOISE, place
+from lnl_methods import NOISE, arguments, place
 from numpy.typing import NDArray
 
 from alrctl.commands.corrupt import corrupt
@@ -88,12 +87,7 @@ def judged(found: NoiseEstimate, given: NDArray[np.int64], true: NDArray[np.int6
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--config", type=Path, required=True, help="YAML with options of train-lnl")
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    words = arguments(__doc__, config=True)
     words.add_argument("--widths", type=float, nargs="+", help="of the kernels (default: the program's)")
     words.add_argument("--map", nargs="+", metavar="FROM=TO", help="of the asymmetric noise (default: HAM10000's)")
     given = words.parse_args()

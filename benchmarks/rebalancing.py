@@ -8,14 +8,13 @@ label: the same checkpoint and labels for every way, on what was judged clean.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lnl_methods import NOISE, place
+from lnl_methods import arguments, place
 
 from alrctl.commands.evaluate import evaluate
 from alrctl.commands.recalibrate import recalibrate
@@ -49,11 +48,7 @@ def accuracy(data: Path, home: Path, noise: str, seed: int, way: str) -> float:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    words = arguments(__doc__)
     given = words.parse_args()
     print("| way |", " | ".join(given.noise), "|")
     print("|---|" + "---|" * len(given.noise))

@@ -11,14 +11,13 @@ labels, mean over the given classes.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import yaml
-from lnl_methods import NOISE, place
+from lnl_methods import arguments, place
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -72,12 +71,8 @@ def area(columns: list[Floats], given: NDArray[np.int64], right: NDArray[np.bool
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
+    words = arguments(__doc__, seeds=[3, 4])
     words.add_argument("--scores", type=Path, required=True)
-    words.add_argument("--noise", nargs="+", default=list(NOISE))
-    words.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
     told = words.parse_args()
     names = [str(name) for name in yaml.safe_load((told.data / "classes.yaml").read_text())["names"]]
     place_of = {name: index for index, name in enumerate(names)}

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 import yaml
-from lnl_methods import NOISE, place
+from lnl_methods import NOISE, arguments, place
 
 from alrctl import table_files
 from alrctl.commands.corrupt import corrupt
@@ -103,12 +103,7 @@ def found(data: Path, scores: Path, noisy: Path, given: argparse.Namespace, seed
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--config", type=Path, required=True, help="YAML with options of train-lnl")
-    words.add_argument("--noise", nargs="+", default=["symmetric 0.4", "asymmetric 0.4"])
-    words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    words = arguments(__doc__, config=True, noise=["symmetric 0.4", "asymmetric 0.4"])
     words.add_argument("--budget", type=int, default=500)
     words.add_argument("--pool", choices=("noisy", "all"), default="noisy")
     words.add_argument("--cross-validate", type=int, default=0)
