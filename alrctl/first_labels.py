@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from alrctl import manifest, table_files
@@ -12,6 +13,10 @@ from alrctl.job import Job
 from schemas.errors import DataError, plural
 from schemas.ledger import LEDGER
 from stages.methods.ledger import before_all
+from stages.methods.samples import group_numbers
+from stages.methods.transition_model import UNKNOWN
+from stages.training.inputs import FeatureRows
+from stages.training.noise_watch import LabelEvidence
 
 _UNTOUCHED = ("ingest", "corrupt")
 """Stages whose label tables nobody has looked at yet, and which so have no ledger."""
@@ -52,6 +57,22 @@ def read(now: pl.DataFrame, ledger: Path | None, data: DataSet) -> pl.DataFrame:
     return first.with_columns(
         index=pl.Series(data.classes.indices(first["label"].to_list(), str(ledger)), dtype=pl.Int64)
     )
+
+
+def evidence(now: pl.DataFrame, ledger: Path | None, data: DataSet, features: FeatureRows | None) -> LabelEvidence:
+    """Return what is known of the train split's labels; of one that an expert gave, what stood before by the ledger.
+
+    Args:
+        now: as of `read`.
+        ledger: as of `read`.
+        data: the data set.
+        features: of the train split, by a frozen backbone; None where a network must learn some first.
+    """
+    rows = data.rows("train")
+    first, now = read(now, ledger, data)[rows], now[rows]
+    given = np.where(first["relabelled"].to_numpy(), UNKNOWN, first["index"].to_numpy())
+    true = np.where(now["relabelled"].to_numpy(), now["index"].to_numpy(), UNKNOWN)
+    return LabelEvidence(given, true, group_numbers(data.samples[rows]), features)
 
 
 def check(first: pl.DataFrame, labels: Path) -> None:

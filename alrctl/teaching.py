@@ -8,16 +8,15 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from alrctl import checkpoints, weights
+from alrctl import checkpoints, first_labels, weights
 from alrctl.job import Job
 from alrctl.session import require
 from alrctl.target import Target
 from alrctl.trained import Trained
 from schemas.errors import MismatchError
-from stages.methods.samples import group_numbers
 from stages.score import ScoreConfig
 from stages.training.folds import Teaching
-from stages.training.inputs import FeatureInputs
+from stages.training.inputs import FeatureInputs, FeatureRows
 from stages.training.learning import Examples
 from stages.training.recipe import MethodOptions
 
@@ -55,8 +54,18 @@ def need_recipe(job: Job, config: ScoreConfig, checkpoint: Path) -> Recipe:
     return Recipe(options, named)
 
 
-def read_teaching(recipe: Recipe, trained: Trained, labels: pl.DataFrame, target: Target) -> Teaching:
-    """Return how a fold's networks learn from the train split of `labels`, a row a sample of the data set."""
+def read_teaching(
+    recipe: Recipe, trained: Trained, labels: pl.DataFrame, ledger: Path | None, target: Target
+) -> Teaching:
+    """Return how a fold's networks learn from the train split of `labels`, a row a sample of the data set.
+
+    Args:
+        recipe: of the checkpoint.
+        trained: the checkpoint and its data set.
+        labels: as of `read_labels`.
+        ledger: that led to them; None where there is none.
+        target: of the stage.
+    """
     dataset, spec = trained.data, trained.metadata.spec
     index = torch.from_numpy(labels["index"].to_numpy().copy())
     train, val = torch.from_numpy(dataset.rows("train")), torch.from_numpy(dataset.rows("val"))
@@ -67,8 +76,7 @@ def read_teaching(recipe: Recipe, trained: Trained, labels: pl.DataFrame, target
         start = loaded.tensors
         for note in loaded.notes:
             target.report.warn(note)
-    features = trained.inputs.features if isinstance(trained.inputs, FeatureInputs) else None
+    features = FeatureRows(trained.inputs.features, train) if isinstance(trained.inputs, FeatureInputs) else None
     examples = Examples(trained.inputs, train, index[train], val, index[val], len(dataset.classes))
-    units = group_numbers(dataset.samples[train.numpy()])
-    relabelled = labels["relabelled"].to_numpy()[train.numpy()]
-    return Teaching(recipe.options, spec, examples, units, relabelled, features, start)
+    known = first_labels.evidence(labels, ledger, dataset, features)
+    return Teaching(recipe.options, spec, examples, known, start)

@@ -23,9 +23,11 @@ from alrctl.teaching import need_recipe, read_teaching
 from alrctl.trained import Trained, need_trained, read_trained, whole
 from schemas.errors import NothingToDoError
 from schemas.labels import LABELS
+from schemas.ledger import LEDGER
 from schemas.scores import SCORES
 from stages import score as stage
 from stages.methods.samples import posterior_lists
+from stages.training.recipe import JUDGING
 
 EXAMPLE = "alrctl score work/data --labels work/noisy --checkpoint work/lnl -o work/r1/scores"
 
@@ -46,6 +48,8 @@ def score(
     clean_path = need_clean(job, paths.checkpoint, clean)
     signals_path = signals.need_signals(job, paths.checkpoint)
     recipe = need_recipe(job, config, paths.checkpoint) if config.cross_validate else None
+    judges = recipe is not None and recipe.options.method in JUDGING
+    ledger = job.want("ledger", labels_path, LEDGER.file_name) if judges else None
 
     def work(target: Target) -> Summary:
         keep_freed_memory()
@@ -57,7 +61,7 @@ def score(
             raise NothingToDoError(f"the data set has no {config.split} split")
         everything = read_labels(labels_path, dataset)
         table = everything[rows]
-        teaching = None if recipe is None else read_teaching(recipe, trained, everything, target)
+        teaching = None if recipe is None else read_teaching(recipe, trained, everything, ledger, target)
         frozen, asked = whole(trained, paths.pack, config.device) if _views_of_frozen(config, trained) else (None, None)
         inputs = stage.ScoreInputs(
             networks=trained.networks,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import torch
 
 from alrctl import checkpoints, features, first_labels, manifest, noise_files, weights
@@ -29,11 +27,8 @@ from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.signals import SIGNALS
 from stages import train_lnl as stage
-from stages.methods.samples import group_numbers
-from stages.methods.transition_model import UNKNOWN
 from stages.training.backbones import IMAGENET_MEAN, IMAGENET_STD, feature_width
 from stages.training.inputs import FeatureRows
-from stages.training.noise_watch import LabelEvidence
 from stages.training.recipe import JUDGING
 
 EXAMPLE = "alrctl train-lnl work/data --labels work/noisy --method coteaching-vog -o work/lnl"
@@ -145,7 +140,9 @@ def _inputs(
         sample_ids=dataset.samples["sample_id"][train.numpy()].to_list(),
         rows=train,
         labels=index[train],
-        known=_known(table, labels.ledger, dataset, None if found is None else FeatureRows(found, train)),
+        known=first_labels.evidence(
+            table, labels.ledger, dataset, None if found is None else FeatureRows(found, train)
+        ),
         val_rows=val,
         val_labels=index[val],
         classes=dataset.classes.names,
@@ -154,16 +151,6 @@ def _inputs(
         spec=spec,
         backbone_weights=backbone,
     )
-
-
-def _known(table: pl.DataFrame, ledger: Path | None, dataset: DataSet, found: FeatureRows | None) -> LabelEvidence:
-    """Return what is known of the train split's labels; of one that an expert gave, what stood before by the ledger."""
-    rows = dataset.rows("train")
-    first = first_labels.read(table, ledger, dataset)[rows]
-    now = table[rows]
-    given = np.where(first["relabelled"].to_numpy(), UNKNOWN, first["index"].to_numpy())
-    true = np.where(now["relabelled"].to_numpy(), now["index"].to_numpy(), UNKNOWN)
-    return LabelEvidence(given, true, group_numbers(dataset.samples[rows]), found)
 
 
 def _story(session: Session, summary: Summary) -> None:

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from schemas.checkpoint import NetworkSpec
 from schemas.errors import NothingToDoError
 from stages.methods.splitting import k_folds
-from stages.methods.transition_model import UNKNOWN
 from stages.report import Report, Store
 from stages.training.fit import fit
-from stages.training.inputs import FeatureRows
 from stages.training.learning import Examples
 from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import Opinions
@@ -35,18 +33,15 @@ class Teaching:
         options: method and training.
         spec: how networks are built.
         examples: all that may be learnt from, and how batches are made.
-        units: (N,) unit (group) of each, never torn apart.
-        relabelled: (N,) whether an expert gave the label.
-        features: (all, D) of the frozen backbone; None where images are learnt from.
+        known: of the labels of these N; no unit (group) is torn apart. Its features are of the frozen backbone; None
+            where images are learnt from.
         backbone_weights: tensors that the backbone starts from.
     """
 
     options: MethodOptions
     spec: NetworkSpec
     examples: Examples
-    units: NDArray[np.int64]
-    relabelled: NDArray[np.bool_]
-    features: Tensor | None
+    known: LabelEvidence
     backbone_weights: Mapping[str, Tensor]
 
 
@@ -72,34 +67,31 @@ def out_of_sample(
         NothingToDoError: there are fewer units than folds, or no class has a sample for each.
     """
     examples = teaching.examples
-    found = len(np.unique(teaching.units))
+    found = len(np.unique(teaching.known.group))
     if found < count:
         raise NothingToDoError(f"{found} groups of training samples cannot make {count} folds")
     largest = int(examples.labels.bincount().max())
     if largest < count:
         raise NothingToDoError(f"the largest class has {largest} training samples, too few for {count} folds")
-    folds = k_folds(examples.labels.numpy(), teaching.units, count, teaching.options.seed)
+    folds = k_folds(examples.labels.numpy(), teaching.known.group, count, teaching.options.seed)
     parts = []
     for number, left_out in enumerate(folds):
-        networks = _taught(teaching, torch.from_numpy(np.flatnonzero(~left_out)), device, report, store(number))
+        networks = _taught(teaching, np.flatnonzero(~left_out), device, report, store(number))
         parts.append(ask(networks, examples.rows[torch.from_numpy(left_out)]))
     return _together(parts, np.argsort(np.concatenate([np.flatnonzero(fold) for fold in folds])))
 
 
-def _taught(teaching: Teaching, places: Tensor, device: torch.device, report: Report, store: Store) -> list[nn.Module]:
+def _taught(
+    teaching: Teaching, places: NDArray[np.int64], device: torch.device, report: Report, store: Store
+) -> list[nn.Module]:
     """Return networks that have learnt from the examples at `places`."""
-    options, everything = teaching.options, teaching.examples
+    options, everything, known = teaching.options, teaching.examples, teaching.known.at(places)
     examples = replace(everything, rows=everything.rows[places], labels=everything.labels[places])
-    features = None if teaching.features is None else FeatureRows(teaching.features, examples.rows)
     networks = [
-        start(teaching.spec, everything.classes, options.seed, number, features, teaching.backbone_weights)
+        start(teaching.spec, everything.classes, options.seed, number, known.features, teaching.backbone_weights)
         for number in range(1, options.networks + 1)
     ]
-    label = examples.labels.numpy()
-    told = np.where(teaching.relabelled[places.numpy()], label, UNKNOWN)
-    known = LabelEvidence(np.where(told == UNKNOWN, label, UNKNOWN), told, teaching.units[places.numpy()], features)
-    learning = rule(options, known, everything.classes)
-    fit(networks, examples, learning, FitPlan.of(options, device), report, store)
+    fit(networks, examples, rule(options, known, everything.classes), FitPlan.of(options, device), report, store)
     return networks
 
 

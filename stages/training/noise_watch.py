@@ -39,6 +39,15 @@ class LabelEvidence:
         """The labels as they stand, (N,)."""
         return np.where(self.true == UNKNOWN, self.given, self.true)
 
+    def at(self, places: NDArray[np.int64]) -> LabelEvidence:
+        """Return what is known of the samples at some places among the N."""
+        found = self.features
+        if isinstance(found, FeatureRows):
+            found = FeatureRows(found.whole, found.rows[places])
+        elif found is not None:
+            found = found[places]
+        return LabelEvidence(self.given[places], self.true[places], self.group[places], found)
+
 
 class NoiseWatch:
     """Takes features from a network, or has them from the first, and makes the estimate: one process for all of a team.

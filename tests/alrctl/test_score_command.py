@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,13 @@ from torch import Tensor
 from alrctl import checkpoints
 from alrctl.dataset import read_data, read_images
 from schemas.scores import SCORES
+from stages.methods.transition_model import UNKNOWN
 from stages.training import fit, folds
 from stages.training.backbones import build_backbone
 from stages.training.inputs import ImageInputs
+from stages.training.noise_watch import LabelEvidence
 from stages.training.opinions import views
+from stages.training.recipe import rule
 
 Alrctl = Callable[..., Any]
 EXACT = ("--device", "cpu", "--precision", "float32")
@@ -386,7 +390,13 @@ def test_a_checkpoint_of_another_making_cannot_say_how_to_learn(finished: Path, 
     check_refused(ran, 4, told, out)
 
 
-def test_the_labels_may_be_newer_than_the_checkpoint(finished: Path, alrctl: Alrctl, tmp_path: Path) -> None:
+def test_the_labels_may_be_newer_than_the_checkpoint_and_the_folds_know_what_stood_before(
+    finished: Path, alrctl: Alrctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[LabelEvidence] = []
+    monkeypatch.setattr(
+        folds, "rule", lambda options, known, classes: taught.append(known) or rule(options, known, classes)
+    )
     ran = alrctl(
         *("score", finished / "data", "--labels", finished / "r1/labels", "--checkpoint", finished / "lnl"),
         *("--cross-validate", 2, "--cross-validate-epochs", 1, "-o", tmp_path / "s"),
@@ -397,6 +407,21 @@ def test_the_labels_may_be_newer_than_the_checkpoint(finished: Path, alrctl: Alr
     assert found["given_label"].equals(found["label"], check_names=False)
     assert found["relabelled"].equals(found["relabelled_right"], check_names=False)
     assert found["relabelled"].sum() == 12
+    samples = pl.read_parquet(finished / "data/samples.parquet").filter(pl.col("split") == "train")
+    names = ["blue", "green", "red"]
+    before, now = (
+        samples.join(pl.read_parquet(finished / place / "labels.parquet"), on="sample_id", maintain_order="left")
+        for place in ("noisy", "r1/labels")
+    )
+    first = before["label"].replace_strict(names, [0, 1, 2], return_dtype=pl.Int64)
+    told = now["label"].replace_strict(names, [0, 1, 2], return_dtype=pl.Int64)
+    assert len(taught) == 2  # of two folds, each learns from the other's samples
+    assert sorted(np.concatenate([known.given for known in taught]).tolist()) == sorted(first.to_list())
+    by_experts = told.filter(now["relabelled"]).to_list()
+    assert sorted(np.concatenate([known.true[known.true != UNKNOWN] for known in taught]).tolist()) == sorted(
+        by_experts
+    )
+    assert "ledger" in json.loads((tmp_path / "s/manifest.json").read_text())["inputs"]
 
 
 def test_fewer_groups_than_folds(grouped: Path, alrctl: Alrctl) -> None:

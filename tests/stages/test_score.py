@@ -18,13 +18,15 @@ from schemas.errors import NothingToDoError
 from stages.methods import label_quality, uncertainty
 from stages.methods.neighbours import neighbour_disagreement
 from stages.methods.randomness import numpy_generator
+from stages.methods.transition_model import UNKNOWN
 from stages.report import NoStore, Report, SilentReport, Store
 from stages.score import ScoreConfig, ScoreInputs, ScoreOutputs, run
 from stages.training.backbones import build_backbone
 from stages.training.folds import Teaching
-from stages.training.inputs import FeatureInputs, ImageInputs
+from stages.training.inputs import FeatureInputs, FeatureRows, ImageInputs
 from stages.training.learning import Examples
 from stages.training.network import Head, Network, build_network
+from stages.training.noise_watch import LabelEvidence
 from stages.training.recipe import MethodOptions
 
 CPU = torch.device("cpu")
@@ -177,7 +179,8 @@ def teaching(method: str = "coteaching") -> Teaching:
     labels = torch.from_numpy(LABELS)
     examples = Examples(FeatureInputs(FEATURES, CPU), ROWS, labels, ROWS[:0], labels[:0], 3)
     options = MethodOptions.model_validate(tiny | {"method": method})
-    return Teaching(options, spec(), examples, np.array([0, 0, 1, 1, 2, 2]), np.zeros(6, dtype=bool), FEATURES, {})
+    known = LabelEvidence(LABELS, np.full(6, UNKNOWN), np.array([0, 0, 1, 1, 2, 2]), FeatureRows(FEATURES, ROWS))
+    return Teaching(options, spec(), examples, known, {})
 
 
 def test_out_of_sample_the_posterior_is_the_folds_and_the_embeddings_are_the_checkpoints() -> None:

@@ -18,7 +18,7 @@ from stages.report import Array, NoStore, SilentReport, Store, Unfinished
 from stages.training import folds
 from stages.training.fit import fit
 from stages.training.folds import Teaching, out_of_sample
-from stages.training.inputs import FeatureInputs
+from stages.training.inputs import FeatureInputs, FeatureRows
 from stages.training.learning import Examples
 from stages.training.network import Head
 from stages.training.noise_watch import LabelEvidence
@@ -48,7 +48,8 @@ TINY: dict[str, Any] = {"epochs": 2, "batch_size": 12, "learning_rate": 0.1, "nu
 def teach(labels: Tensor = LABELS, **options: Any) -> Teaching:
     config = MethodOptions.model_validate(TINY | options)
     examples = Examples(FeatureInputs(FEATURES, CPU), ROWS, labels, ROWS[:0], labels[:0], 3)
-    return Teaching(config, SPEC, examples, UNITS, np.zeros(len(UNITS), dtype=bool), FEATURES, {})
+    known = LabelEvidence(labels.numpy(), np.full(36, UNKNOWN), UNITS, FeatureRows(FEATURES, ROWS))
+    return Teaching(config, SPEC, examples, known, {})
 
 
 def ask(networks: list[nn.Module], rows: Tensor) -> Opinions:
