@@ -33,7 +33,7 @@ class Queued:
 
     Attributes:
         path: the queue.
-        pool: how many samples its candidates were; None of an audit's.
+        pool: how many samples it was drawn from at random; None of an audit's, and where none were so drawn.
         strata: of an audit, the file that tells what it drew from.
     """
 
@@ -103,7 +103,8 @@ def _queues(job: Job, labels: Path) -> Iterable[Queued]:
                 path = job.need(f"queue {len(seen)}", queue, QUEUE.file_name)
                 strata = job.want(f"strata {len(seen)}", path, STRATA.file_name)
                 if made.stage == "select" or strata is not None:
-                    yield Queued(path, None if strata is not None else int(made.summary["pool"]), strata)
+                    pool = int(made.summary["pool"]) if made.summary.get("drawn_at_random") else None
+                    yield Queued(path, pool, strata)
         place = artifacts.recorded_input(place, "labels")
 
 
@@ -151,6 +152,8 @@ def read_audits(paths: LabelPaths, data: DataSet) -> list[Audit]:
     )
     audits = []
     for number, queued in enumerate(reversed(paths.queues), 1):
+        if queued.pool is None and queued.strata is None:  # chance had no part in it, or something else had a say too
+            continue
         drawn = table_files.read_table(queued.path, QUEUE).filter(pl.col("strategy").is_in(["random", "audit"]))
         asked = drawn.select("sample_id").join(labels, on="sample_id", how="inner")
         looked_at = asked.filter("relabelled")

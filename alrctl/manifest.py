@@ -109,7 +109,7 @@ def changed_inputs(directory: Path, manifest: Manifest, deep: bool = False) -> l
 def _changed(directory: Path, manifest: Manifest, deep: bool, asked: set[Path]) -> list[str]:
     changed = []
     for record in manifest.inputs.values():
-        path = Path(os.path.normpath(directory / record.path))
+        path = Path(os.path.normpath((directory.resolve() if directory.is_symlink() else directory) / record.path))
         if record.kind == "folder" or not path.is_file():
             continue
         if path.stat().st_size != record.size or digest(path) != record.sha256:

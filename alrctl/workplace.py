@@ -34,8 +34,13 @@ _PARTS = ("lock", "holder", "identity", "token", "state", "new", "old")
 
 def beside(directory: Path) -> Path:
     """Return the hidden folder in which work on `directory` goes on."""
-    absolute = Path(os.path.abspath(directory))
+    absolute = behind_link(directory)
     return absolute.with_name(f".{absolute.name}.alrctl")
+
+
+def behind_link(directory: Path) -> Path:
+    """Return where a directory lies, absolute; where it is a link, what that leads to: a rename would replace the link."""
+    return Path(os.path.realpath(directory) if directory.is_symlink() else os.path.abspath(directory))
 
 
 def _check_own(work: Path) -> None:
@@ -53,7 +58,7 @@ def recover(directory: Path) -> None:
     """Finish or undo a replacement of `directory` that a kill interrupted."""
     if not Path(os.path.abspath(directory)).name:  # the root of the file system is no stage's output
         return
-    work = beside(directory)
+    directory, work = behind_link(directory), beside(directory)
     if directory.exists() or not (work / "old").is_dir():
         return
     _check_own(work)
@@ -108,7 +113,7 @@ class Workplace:
     """The hidden folder of one running stage."""
 
     def __init__(self, directory: Path, identity: str) -> None:
-        self.directory = directory
+        self.directory = behind_link(directory)
         self.root = beside(directory)
         self.new = self.root / "new"
         self.state = self.root / "state"
@@ -164,6 +169,7 @@ class Workplace:
         note = self.root / "identity"
         with files.explained_write(self.directory):
             (self.root / "holder").write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            _put_right(self.directory, self.root)  # of a run that was killed while this one made ready
             shutil.rmtree(self.new, ignore_errors=True)
             shutil.rmtree(self.root / "old", ignore_errors=True)
             if not note.is_file() or note.read_text() != self._identity:
@@ -225,15 +231,16 @@ class Workplace:
         for path in self.directory.iterdir():
             if path.name == manifest.MANIFEST or (path.name in found.outputs and path.name not in edited):
                 continue
-            name = self._edited_name(path.name) if path.name in edited else path.name
+            taken = path.name in edited or os.path.lexists(self.new / path.name)
+            name = self._edited_name(path.name) if taken else path.name
             if path.is_dir() and not path.is_symlink():
                 shutil.copytree(path, self.new / name, symlinks=True)
             else:
                 shutil.copy2(path, self.new / name, follow_symlinks=False)
 
     def _edited_name(self, name: str) -> str:
-        """Return a name under which nobody's edit lies yet."""
-        taken = {path.name for path in self.directory.iterdir()}
+        """Return a name under which nobody's edit lies yet, and no output."""
+        taken = {path.name for folder in (self.directory, self.new) for path in folder.iterdir()}
         return next(free for n in itertools.count(1) if (free := f"{name}.edited{n if n > 1 else ''}") not in taken)
 
     def _flush(self) -> None:

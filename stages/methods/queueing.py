@@ -35,6 +35,13 @@ class Limits:
     group: Ints | None = None
     whole: bool = False
 
+    @property
+    def picks(self) -> int | None:
+        """How many picks there will be, where that hangs on nothing but their number; None where it does."""
+        if self.most or self.least or self.group is not None or not len(self.cost) or np.ptp(self.cost):
+            return None
+        return min(len(self.cost), int((self.budget + _CENT) // self.cost[0]))
+
 
 class Mixed:
     """Takes picks from several choosers in turn, in proportion to their weights.
@@ -48,16 +55,56 @@ class Mixed:
         self._choosers = choosers
         self._share = {name: weights[name] / sum(weights.values()) for name in choosers}
         self._asked = dict.fromkeys(choosers, 0)
+        self._first: list[Pick] = []
+        self._first_of = ""
+
+    def choose_first(self, name: str, picks: int, candidates: int) -> None:
+        """Let one make its choice among all N candidates before the others; it is still given in its turn.
+
+        A random sample of the candidates is one only if the others have not taken theirs from them before.
+
+        Args:
+            name: of the chooser.
+            picks: that all together will make.
+            candidates: N.
+        """
+        turns = Mixed(self._choosers, self._share)
+        count = sum(turns._turn() == name for _ in range(picks))
+        allowed = np.ones(candidates, dtype=bool)
+        for _ in range(count):
+            pick = self._choosers[name].next(allowed)
+            if pick is None:
+                break
+            allowed[pick[0]] = False
+            self._first.append(pick)
+        self._first_of = name
+        self._first.reverse()
 
     def next(self, allowed: Bools) -> Pick | None:
         """Ask the one that is most behind its share."""
-        total = sum(self._asked.values()) + 1
-        name = max(self._choosers, key=lambda one: self._share[one] * total - self._asked[one])
-        self._asked[name] += 1
-        pick = self._choosers[name].next(allowed)
+        name = self._turn()
+        if name == self._first_of and self._first:
+            pick: Pick | None = self._first.pop()
+        else:
+            pick = self._choosers[name].next(self._not_promised(allowed))
         if pick is not None:
             self.by[pick[0]] = name
         return pick
+
+    def _not_promised(self, allowed: Bools) -> Bools:
+        """Leave out what the one that chose first will still be given."""
+        if not self._first:
+            return allowed
+        free = allowed.copy()
+        free[[place for place, _ in self._first]] = False
+        return free
+
+    def _turn(self) -> str:
+        """Return whose turn it is, and count it."""
+        total = sum(self._asked.values()) + 1
+        name = max(self._choosers, key=lambda one: self._share[one] * total - self._asked[one])
+        self._asked[name] += 1
+        return name
 
     def took(self, place: int) -> None:
         """Let all know."""

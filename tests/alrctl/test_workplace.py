@@ -194,6 +194,43 @@ def test_an_edited_output_is_kept_beside_the_new_one(tmp_path: Path) -> None:
     assert tree(out) == {"a": "2", "a.edited": "edited by hand", "b": "2"}
 
 
+def test_a_file_of_ones_own_that_an_output_is_called_by_now_is_kept_beside_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    rerun(out, {"a": "1"})
+    (out / "b").write_text("mine")
+    rerun(out, {"a": "1", "b": "written", "b.edited": "written too"})
+    assert tree(out) == {"a": "1", "b": "written", "b.edited": "written too", "b.edited2": "mine"}
+
+
+@pytest.mark.parametrize(("new_is_whole", "wanted"), [(True, "new"), (False, "old")])
+def test_what_another_run_left_between_its_renames_outlives_one_that_was_making_ready(
+    tmp_path: Path, new_is_whole: bool, wanted: str
+) -> None:
+    recover(tmp_path / "out")  # this run looks, and reads for long
+    out = interrupted(tmp_path, new_is_whole)  # the other is killed meanwhile
+    with pytest.raises(ZeroDivisionError), Workplace(out, "mine").opened():
+        raise ZeroDivisionError
+    assert tree(out) == {"a": wanted}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_output_place_that_is_a_link_is_written_through(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "big").mkdir()
+    link, real = tmp_path / "out", tmp_path / "big/data"
+    link.symlink_to("big/data")
+    if there:
+        rerun(real, {"a": "1"})
+    rerun(link, {"a": "2"})
+    assert link.is_symlink() and not real.is_symlink()
+    assert tree(real) == {"a": "2"}
+    assert [path.name for path in (tmp_path / "big").iterdir()] == ["data"]
+    work = beside(real)
+    work.mkdir()
+    real.rename(work / "old")
+    recover(link)
+    assert tree(link) == {"a": "2"}
+
+
 def test_an_edited_output_is_refused_unless_forced(tmp_path: Path) -> None:
     out = tmp_path / "out"
     rerun(out, {"a": "1"})

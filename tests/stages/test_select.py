@@ -384,6 +384,44 @@ def test_a_mix_takes_from_each_in_proportion_and_says_which() -> None:
     assert reasons.str.contains("unlike all that is trusted or chosen before it").sum() == 3
 
 
+@pytest.mark.parametrize("mix", [("entropy=1", "random=1"), ("margin=2", "random=1", "coreset=1")])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_random_draws_in_a_mix_is_what_it_draws_alone(mix: tuple[str, ...], seed: int) -> None:
+    given: dict[str, Any] = {"embeddings": points()}
+    found = select(full(), given=given, strategy="mix", mix=mix, budget=20, pool="all", seed=seed)
+    drawn = found.queue.filter(pl.col("strategy") == "random")
+    alone = select(full(), strategy="random", budget=drawn.height, pool="all", seed=seed)
+    assert drawn["sample_id"].to_list() == alone.queue["sample_id"].to_list()
+    assert found.facts["drawn_at_random"] == alone.facts["drawn_at_random"] == drawn.height > 0
+    assert found.queue["sample_id"].n_unique() == 20
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        {"quota": ("red=2",)},
+        {"floor": ("red=2",)},
+        {"group": "one"},
+        {"group": "whole"},
+        {"class_cost": ("red=2",)},
+        {"diversity": 0.5},
+        {"strategy": "mix", "mix": ("entropy=1", "random=1"), "quota": ("red=2",)},
+    ],
+)
+def test_a_random_choice_that_something_else_bends_says_so(
+    bent: dict[str, Any], report: Report, heard: list[str]
+) -> None:
+    given: dict[str, Any] = {"embeddings": points()}
+    found = select(full(), report, given=given, **{"strategy": "random", "budget": 8, "pool": "all", **bent})
+    assert found.facts["drawn_at_random"] is None
+    assert len(heard) == 1 and "will tell no share of wrong labels" in heard[0]
+
+
+def test_where_chance_has_no_part_nothing_is_said_of_it(report: Report, heard: list[str]) -> None:
+    assert select(full(), report, strategy="entropy", quota=("red=2",)).facts["drawn_at_random"] is None
+    assert not heard
+
+
 @pytest.mark.parametrize(
     ("mix", "told"),
     [
