@@ -7,6 +7,11 @@ from pathlib import Path
 from alrctl import manifest
 from alrctl.workplace import beside, recover
 from schemas.errors import DataError, nearest
+from schemas.labels import LABELS
+from schemas.truth import TRUTH
+
+_RIVALS = {LABELS.file_name, TRUTH.file_name}
+"""Each holds a label a sample, so that one in the place of the other would go unseen."""
 
 
 def find(place: Path, name: str) -> Path:
@@ -32,18 +37,34 @@ def find(place: Path, name: str) -> Path:
     raise DataError(f"{place}: no such file or directory{guess}")
 
 
-def find_optional(place: Path, name: str) -> Path | None:
-    """Return the file meant by `place`, or None where it has none."""
+def find_optional(place: Path, name: str, may_be_lost: bool = False) -> Path | None:
+    """Return the file meant by `place`, or None where it has none.
+
+    Args:
+        place: a directory, or a file in it.
+        name: of the file.
+        may_be_lost: whether None will do too where a stage wrote it, and it is gone.
+
+    Raises:
+        DataError: a stage wrote it there, and it is gone.
+    """
     recover(place)
     directory = place if place.is_dir() else place.parent
-    return directory / name if (directory / name).is_file() else None
+    if (directory / name).is_file():
+        return directory / name
+    found = manifest.read(directory)
+    if found is not None and name in found.outputs and not may_be_lost:
+        raise DataError(f"{directory}: {name} is missing; put it back, or run '{found.stage}' again")
+    return None
 
 
 def _sibling(place: Path, name: str) -> Path:
     """Return the file itself, or, where a stage's other file was named, the one that is wanted beside it."""
     found = manifest.read(place.parent)
     is_other_output = found is not None and place.name in found.outputs and place.name != name
-    return place.parent / name if is_other_output and (place.parent / name).is_file() else place
+    if not is_other_output or {place.name, name} == _RIVALS or not (place.parent / name).is_file():
+        return place
+    return place.parent / name
 
 
 def recorded_input(place: Path, role: str) -> Path | None:

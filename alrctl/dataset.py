@@ -122,13 +122,27 @@ def read_classes(path: Path) -> Classes:
         raise DataError(f"{path}: {error.errors()[0]['msg']}; wanted: `names:` with a list of two or more") from error
 
 
-def classes_of(path: Path | None, labels: pl.DataFrame) -> Classes:
+def classes_of(path: Path | None, labels: pl.DataFrame, ledger: pl.DataFrame | None = None) -> Classes:
     """Read `classes.yaml`; where a foreign table comes without a data set, the labels in use are the classes.
 
+    Args:
+        path: of the classes, if there is a data set.
+        labels: sample_id and label.
+        ledger: that led to them: a class that it names is one, though no sample bears it any more.
+
     Raises:
-        DataError: not readable, or not of its form.
+        DataError: not readable, or not of its form; or all labels are one class.
     """
-    return read_classes(path) if path is not None else Classes(names=tuple(sorted(labels["label"].unique())))
+    if path is not None:
+        return read_classes(path)
+    names = set(labels["label"])
+    if ledger is not None:
+        names.update(
+            name for column in ("label_before", "label_after", "answer") for name in ledger[column].drop_nulls()
+        )
+    if len(names) < 2:
+        raise DataError(f"all labels are of one class ('{next(iter(names), '')}'); name the data set with --data DIR")
+    return Classes(names=tuple(sorted(names)))
 
 
 def read_labels(path: Path, data: DataSet, contract: Contract = LABELS, column: str = "label") -> pl.DataFrame:

@@ -78,17 +78,18 @@ def look_through(found: Collection, skip_broken: bool, pool: Executor, report: R
 
 def _look(part: tuple[range, Sequence[Given], bool]) -> tuple[range, list[str], list[Stamp]]:
     rows, paths, skip_broken = part
-    found = [_looked_at(path, skip_broken) for path in paths if not isinstance(path, np.ndarray)]
+    places = [(row, path) for row, path in zip(rows, paths, strict=True) if not isinstance(path, np.ndarray)]
+    found = [_looked_at(path, row, skip_broken) for row, path in places]
     return rows, [digest for digest, _ in found], [stamp for _, stamp in found]
 
 
-def _looked_at(path: Path | str, skip_broken: bool) -> tuple[str, Stamp]:
+def _looked_at(path: Path | str, row: int, skip_broken: bool) -> tuple[str, Stamp]:
     try:
         return files.stamped_sha256(path)
     except DataError as error:
         if not skip_broken:
             raise DataError(f"{error}; --skip-broken leaves it out") from error
-        return hashlib.sha256(f"unreadable: {path}".encode("utf-8", "surrogateescape")).hexdigest(), _stamp(path)
+        return hashlib.sha256(f"unreadable: {row}".encode()).hexdigest(), _stamp(path)
 
 
 @dataclass(frozen=True)

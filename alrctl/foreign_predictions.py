@@ -37,7 +37,9 @@ def read_predictions(path: Path, data: DataSet, rows: NDArray[np.int64], label: 
     table = table_files.read_any(path)
     if "sample_id" not in table.columns:
         raise DataError(f"{path}: column 'sample_id' missing (found: {listing(table.columns)})")
-    table = table.with_columns(pl.col("sample_id").cast(pl.String)).with_row_index(_ROW, offset=_first_row(path))
+    table = table.with_columns(table_files.as_text(table["sample_id"], path)).with_row_index(
+        _ROW, offset=_first_row(path)
+    )
     if table["sample_id"].n_unique() < table.height:
         twice = table.filter(pl.col("sample_id").is_duplicated())
         first = f"first: row {twice[_ROW][0]}, '{twice['sample_id'][0]}'"
@@ -56,7 +58,7 @@ def read_predictions(path: Path, data: DataSet, rows: NDArray[np.int64], label: 
 
 def _said(table: pl.DataFrame, path: Path, names: tuple[str, ...]) -> Ints:
     """Return the index of each class said, (N,)."""
-    told = table[_SAID].cast(pl.String).fill_null("")
+    told = table_files.as_text(table[_SAID], path).fill_null("")
     found = told.replace_strict(names, range(len(names)), default=None, return_dtype=pl.Int64)
     bad = found.is_null()
     if bad.any():
@@ -108,6 +110,8 @@ def _numbers(table: pl.DataFrame, path: Path, names: list[str]) -> Floats:
     columns = []
     for name in names:
         column = table[name]
+        if column.dtype.is_nested() or column.dtype == pl.Binary:
+            raise DataError(f"{path}: column '{name}' holds {column.dtype}, and no numbers")
         if column.dtype == pl.String:
             column = column.str.replace(",", ".", literal=True)
         found = column.cast(pl.Float64, strict=False)

@@ -70,9 +70,9 @@ class Job:
             path=manifest.relative(path, self.out), sha256=digest, size=size, kind="folder"
         )
 
-    def want(self, role: str, place: Path, name: str) -> Path | None:
-        """Record an input that may be absent."""
-        path = artifacts.find_optional(place, name)
+    def want(self, role: str, place: Path, name: str, may_be_lost: bool = False) -> Path | None:
+        """Record an input that may be absent; see `artifacts.find_optional`."""
+        path = artifacts.find_optional(place, name, may_be_lost)
         return None if path is None else self.need(role, path, name)
 
     def _record(self, role: str, path: Path, files_digest: str) -> None:

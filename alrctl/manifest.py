@@ -106,10 +106,23 @@ def changed_inputs(directory: Path, manifest: Manifest, deep: bool = False) -> l
     return list(dict.fromkeys(_changed(directory, manifest, deep, set())))
 
 
+def _digest_of_answers(folder: Path) -> str:
+    from alrctl.answers.bundle import open_bundle  # few artifacts have any
+
+    return open_bundle(folder).sha256
+
+
 def _changed(directory: Path, manifest: Manifest, deep: bool, asked: set[Path]) -> list[str]:
     changed = []
-    for record in manifest.inputs.values():
+    for role, record in manifest.inputs.items():
         path = Path(os.path.normpath((directory.resolve() if directory.is_symlink() else directory) / record.path))
+        if (
+            role == "answers"
+            and record.kind == "folder"
+            and path.is_dir()
+            and _digest_of_answers(path) != record.sha256
+        ):
+            changed.append(str(path))
         if record.kind == "folder" or not path.is_file():
             continue
         if path.stat().st_size != record.size or digest(path) != record.sha256:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from alrctl import table_files
 from alrctl.dataset import DataSet
-from schemas.errors import MismatchError, UsageError, listing, nearest
+from schemas.errors import DataError, MismatchError, UsageError, listing, nearest
 
 
 def read_metadata(
@@ -36,6 +37,8 @@ def read_metadata(
         if name not in table.columns:
             hint = "" if path is not None else "; --metadata names a table that has it"
             raise UsageError(f"--by: no column '{name}'{nearest(name, known)}{hint}")
+        if table[name].dtype.is_nested() or table[name].dtype == pl.Binary:
+            raise UsageError(f"--by: column '{name}' holds {table[name].dtype}, and no names or numbers")
     return {name: table[name] for name in names}
 
 
@@ -43,11 +46,14 @@ def _matched(found: pl.DataFrame, samples: pl.DataFrame, path: Path) -> pl.DataF
     """Return the metadata's columns beside those of the samples, a row a sample."""
     ids = samples["sample_id"]
     candidates = ["sample_id"] if "sample_id" in found.columns else found.columns
-    texts = {name: found[name].alias("id").cast(pl.String) for name in candidates}  # '^a$' is a pattern to polars
+    texts = {}
+    for name in candidates:
+        with suppress(DataError):  # lists or bytes are no ids
+            texts[name] = table_files.as_text(found[name], path).alias("id")  # '^a$' is a pattern to polars
     key = next((name for name, told in texts.items() if ids.is_in(told.implode()).all()), None)
     if key is None:
         if candidates == ["sample_id"]:
-            absent = ids.filter(~ids.is_in(found["sample_id"].cast(pl.String).implode()))
+            absent = ids.filter(~ids.is_in(table_files.as_text(found["sample_id"], path).implode()))
             raise MismatchError(f"{path}: lacks {len(absent):,} samples of the split (first: '{absent[0]}')")
         raise MismatchError(f"{path}: no column holds the ids of the split's samples (found: {listing(found.columns)})")
     rest = {name: found[name] for name in found.columns if name != key}

@@ -32,6 +32,7 @@ class _After:
     def __init__(self, last: Artifact, artifacts: Sequence[Artifact], root: Path) -> None:
         self._last = last
         self._root = root
+        self._artifacts = artifacts
         self._judged = {_source(one, "checkpoint") for one in artifacts if one.manifest.stage == "evaluate"}
 
     def commands(self) -> list[str]:
@@ -60,7 +61,21 @@ class _After:
     def _after_audit(self) -> list[str]:
         if self._last.input_directory("queue") is None:
             return self._labelled(self._last.input_directory("labels"), "audited")
-        return [_line("train-lnl", self._data(), "--labels", self._labels(), "-o", self._root / "lnl")]
+        return [_line("train-lnl", self._data(), "--labels", self._labels(), *self._as_before())]
+
+    def _as_before(self) -> list[object]:
+        """Return the options of the last phase 1, if there was one, and a place where nothing stands."""
+        trained = [one for one in self._artifacts if one.manifest.stage == "train-lnl"]
+        if not trained:
+            return ["-o", self._root / "lnl"]
+        options: list[object] = []
+        words = iter(trained[-1].manifest.command[3:])  # after alrctl, the stage and the data
+        for word in words:
+            if word in ("-o", "--out", "--labels"):
+                next(words, None)
+            elif not word.startswith(("--out=", "--labels=")):
+                options.append(word)
+        return [*options, "-o", self._root / "lnl-audited"]
 
     def _labelled(self, labels: Path | None, out: str) -> list[str]:
         """Return how the queue is answered, and how the answers are taken in to a directory of that name."""
@@ -73,7 +88,10 @@ class _After:
         ]
 
     def _after_relabel(self) -> list[str]:
-        asked = maker(self._last, "queue")
+        taken: Artifact | None = self._last
+        while taken is not None and taken.manifest.stage == "undo":  # what was asked stands before it
+            taken = maker(taken, "labels")
+        asked = None if taken is None else maker(taken, "queue")
         if asked is not None and asked.manifest.stage == "audit":
             drawn = ("--labels", self._last.path, "--queue", asked.path)
             return [_line("audit", self._data(asked), *drawn, "-o", self._last.path.with_name("audit-result"))]

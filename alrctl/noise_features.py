@@ -80,7 +80,10 @@ def _of_table(path: Path, dataset: DataSet, rows: NDArray[np.int64]) -> Features
     table = table_files.read_parquet(path, ["sample_id", lists[0]])
     with files.explained_read(path, "parquet"):
         table = pl.DataFrame(
-            {"sample_id": table["sample_id"].cast(pl.String), "features": table[lists[0]].cast(pl.List(pl.Float32))}
+            {
+                "sample_id": table_files.as_text(table["sample_id"], path),
+                "features": table[lists[0]].cast(pl.List(pl.Float32)),
+            }
         )
     if table["sample_id"].n_unique() < table.height:
         twice = table["sample_id"].filter(table["sample_id"].is_duplicated())

@@ -55,7 +55,8 @@ def write_shares(
         transition: (K, K) from true class (row) to given, with or without intervals.
     """
     sizes = np.append(counts, counts.sum())
-    columns = {"label": [*names, ALL], "samples": sizes, "estimated_errors": sizes * np.nan_to_num(by_given.value)}
+    errors = np.where(sizes == 0, 0.0, sizes * by_given.value)
+    columns = {"label": [*names, ALL], "samples": sizes, "estimated_errors": errors}
     table = pl.DataFrame(columns | {"noise_rate": by_given.value, "low": by_given.low, "high": by_given.high})
     target.table(NOISE.make(table.fill_nan(None).to_dict()), NOISE)
     matrix = transition if isinstance(transition, np.ndarray) else transition.value

@@ -9,6 +9,8 @@ from alrctl import files
 from alrctl.session import Session
 from schemas.errors import UsageError
 
+_PAGE = b"<!doctype html>"
+
 
 def write(path: Path, text: str, session: Session, mark: str = "") -> Literal["done", "unchanged", "would run"]:
     """Write a text, and say whether that was needed.
@@ -32,3 +34,17 @@ def write(path: Path, text: str, session: Session, mark: str = "") -> Literal["d
     with files.writing(path) as beside:
         beside.write_text(text, encoding="utf-8")
     return "done"
+
+
+def check_page(path: Path) -> None:
+    """Refuse to write a page over a file that is none.
+
+    Raises:
+        UsageError: naming the file.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as stream:
+        start = stream.read(len(_PAGE)).lower()
+    if start != _PAGE:
+        raise UsageError(f"{path}: is there already, and is no HTML page; name another file with -o")

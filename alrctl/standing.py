@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alrctl import manifest, next_step
 from alrctl.console import Voice
+from alrctl.lineage import maker
 from alrctl.project import Artifact, Evaluation, branches, evaluations
 from alrctl.session import Session
 from schemas.errors import AlrctlError
@@ -37,7 +39,7 @@ def _row(name: str, judged: Sequence[Evaluation]) -> dict[str, Any]:
         "round": last.artifact.path.parent.name.removeprefix("r"),
         "labels_bought": last.bought,
         "cost": _cost(told),
-        "labels_changed": sum(_labels_of(_source(one)).get("changed", 0) for one in judged) if told else 0,
+        "labels_changed": _changed(last),
         "in_conflict": told.get("in_conflict"),
         "label_accuracy": last.label_accuracy(),
         "split": last.summary["split"],
@@ -46,8 +48,14 @@ def _row(name: str, judged: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
-def _source(one: Evaluation) -> Path | None:
-    return one.artifact.input_directory("checkpoint")
+def _changed(last: Evaluation) -> int:
+    """Return how many labels changed in all the relabelling before an evaluation's network."""
+    one = maker(maker(last.artifact, "checkpoint"), "labels")
+    count = 0
+    while one is not None and one.manifest.stage in ("relabel", "undo"):
+        count += one.manifest.summary.get("changed", 0)
+        one = maker(one, "labels")
+    return count
 
 
 def _labels_of(network: Path | None) -> dict[str, Any]:
@@ -81,9 +89,16 @@ def next_steps(root: Path, artifacts: Sequence[Artifact], amiss: Sequence[dict[s
     if stale:
         again = {one.path.relative_to(root).as_posix(): one for one in artifacts}
         first = again.get(stale[0]["place"])
-        typed = "" if first is None else ": " + shlex.join(first.manifest.command)
+        typed = "" if first is None or not _leads_here(first) else ": " + shlex.join(first.manifest.command)
         return [f"{stale[0]['place']} is {stale[0]['state']}; run it again{typed}"]
     return next_step.by_hand(artifacts, root)
+
+
+def _leads_here(one: Artifact) -> bool:
+    """Say whether the command that made an artifact, typed here, would write it again: it may have been moved since."""
+    words = one.manifest.command
+    places = [after for word, after in itertools.pairwise(words) if word in ("-o", "--out")]
+    return not places or Path(places[-1]).resolve() == one.path.resolve()
 
 
 def pipeline_of(root: Path) -> tuple[Path, Pipeline] | None:

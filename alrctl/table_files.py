@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from alrctl import parquet_pages
 from alrctl.csv_files import csv_header, read_csv
@@ -158,3 +159,15 @@ def write_tables(frames: Iterable[pl.DataFrame], path: Path, contract: Contract)
             path, compression="zstd", statistics=True, metadata=contract.metadata, row_group_size=_ROW_GROUP
         )
     return rows
+
+
+def as_text(column: pl.Series, path: Path | str) -> pl.Series:
+    """Return a column of another program's table as text.
+
+    Raises:
+        DataError: it holds lists, bytes or whatever else is no text.
+    """
+    try:
+        return column.cast(pl.String)
+    except PolarsError as error:
+        raise DataError(f"{path}: column '{column.name}' holds {column.dtype}, and no text") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from alrctl import artifacts, table_files
+from alrctl import artifacts, ledgers, table_files
 from alrctl.job import Job
 from schemas.labels import LABELS
 from schemas.truth import TRUTH
@@ -28,7 +28,8 @@ def read_truth(path: Path) -> pl.DataFrame:
 
     Raises:
         DataError: not readable, or neither of both tables.
+        MismatchError: the labels are not what the ledger beside them leads to.
     """
     if is_truth(path):
         return table_files.read_table(path, TRUTH).select("sample_id", label="true_label")
-    return table_files.read_table(path, LABELS).select("sample_id", "label")
+    return ledgers.read(path, ledgers.beside(path))[0].select("sample_id", "label")

@@ -80,8 +80,8 @@ class UnfinishedPack:
         whole = self.place + self._count * self._size * self._size * 3
         if not (self._journal.is_file() and self.pack.is_file() and self.pack.stat().st_size == whole):
             return []
-        whole_lines, _, broken_off = self._journal.read_text().rpartition("\n")
         try:
+            whole_lines, _, broken_off = self._journal.read_text().rpartition("\n")
             kept = [PartDone(**json.loads(line)) for line in whole_lines.splitlines()]
         except (ValueError, TypeError):  # a power cut spoilt it
             return []

@@ -34,13 +34,13 @@ _PARTS = ("lock", "holder", "identity", "token", "state", "new", "old")
 
 def beside(directory: Path) -> Path:
     """Return the hidden folder in which work on `directory` goes on."""
-    absolute = behind_link(directory)
+    absolute = Path(os.path.abspath(behind_link(directory)))
     return absolute.with_name(f".{absolute.name}.alrctl")
 
 
 def behind_link(directory: Path) -> Path:
-    """Return where a directory lies, absolute; where it is a link, what that leads to: a rename would replace the link."""
-    return Path(os.path.realpath(directory) if directory.is_symlink() else os.path.abspath(directory))
+    """Return a directory, or what a link of that name leads to: a rename would replace the link itself."""
+    return Path(os.path.realpath(directory)) if directory.is_symlink() else directory
 
 
 def _check_own(work: Path) -> None:

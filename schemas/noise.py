@@ -14,7 +14,9 @@ class Noise(dy.Schema):
 
     label = dy.String(primary_key=True, min_length=1, description="given class; (all) for all together")
     samples = dy.Int64(min=0, description="that bear the label; of noisy-ids and audit, those no expert has relabelled")
-    estimated_errors = dy.Float64(min=0, description="labels among them that are wrong, by estimate")
+    estimated_errors = dy.Float64(
+        nullable=True, min=0, description="labels among them that are wrong, by estimate; null if the rate is not known"
+    )
     noise_rate = dy.Float64(nullable=True, min=0, max=1, description="share of wrong labels, by estimate; null of none")
     low = dy.Float64(nullable=True, min=0, max=1, description="lower end of the rate's interval; null if none was made")
     high = dy.Float64(nullable=True, min=0, max=1, description="upper end of it")

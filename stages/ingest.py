@@ -151,13 +151,24 @@ def run(config: IngestConfig, inputs: IngestInputs) -> IngestOutputs:
         records = _make_long_tailed(config, records, labels)
         warnings += _short_of(config.imbalance_ratio, _counts(records.filter(split="train"), inputs.classes))
     check_enough(_counts(records.filter(split="train"), inputs.classes), 1, "the train split")
-    for split in SPLITS[1:]:
-        absent = [name for name, count in _counts(records.filter(split=split), inputs.classes).items() if count == 0]
-        if absent:
-            warnings.append(f"the {split} split has no sample of {', '.join(absent)}: no figure for it there")
     facts = {"samples": records.height, "classes": len(inputs.classes)} | facts
     facts["by_split"] = {split: _counts(records.filter(split=split), inputs.classes) for split in SPLITS}
+    warnings += absent(facts["by_split"])
     return IngestOutputs(records.drop("row"), records["row"].to_list(), facts, warnings)
+
+
+def absent(by_split: dict[str, dict[str, int]]) -> list[str]:
+    """Return a warning for each split, beside train, in which a class has no sample.
+
+    Args:
+        by_split: samples of each class, by split.
+    """
+    found = {split: [name for name, count in by_split[split].items() if count == 0] for split in SPLITS[1:]}
+    return [
+        f"the {split} split has no sample of {', '.join(names)}: no figure for it there"
+        for split, names in found.items()
+        if names
+    ]
 
 
 def _counts(records: pl.DataFrame, classes: tuple[str, ...]) -> dict[str, int]:

@@ -203,7 +203,20 @@ def _take_in(inputs: RelabelInputs, answers: Sequence[Row], told: Told) -> Intak
     drop("repeated", taken.repeated, told)
     drop("already_imported", taken.known, told)
     drop("outdated", taken.outdated, told)
+    if taken.unlike:
+        _tell_of_unlike(taken.unlike, told)
     return taken
+
+
+def _tell_of_unlike(unlike: Sequence[Row], told: Told) -> None:
+    """Say that somebody answered otherwise before, and that the order of the files decides."""
+    told.facts["said_otherwise_before"] = len(unlike)
+    nameless = sum(answer["annotator"] is None for answer in unlike)
+    way_out = "; if they are of several people, say who with --annotator" if nameless else ""
+    told.report.warn(
+        f"{plural(len(unlike), 'answer')} (first: of '{unlike[0]['sample_id']}') other than the same annotator gave "
+        f"before, and no times tell which is the later: the one that came last counts{way_out}"
+    )
 
 
 def _affordable(

@@ -111,8 +111,8 @@ def _at_random(config: SelectConfig, limits: Limits, report: Report) -> bool:
         return False
     if limits.picks is None or config.diversity:
         report.warn(
-            "what random draws is no simple random sample where quotas, floors, groups, diversity or unequal costs have "
-            "a say: what experts make of it will tell no share of wrong labels"
+            "what random draws is no simple random sample where quotas, floors, groups, diversity or unequal costs "
+            "have a say: what experts make of it will tell no share of wrong labels"
         )
         return False
     return True

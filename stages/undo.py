@@ -112,7 +112,8 @@ def _named(config: UndoConfig, answers: pl.DataFrame) -> pl.DataFrame:
     column, value = _what(config, answers)
     known = answers[column].drop_nulls().unique(maintain_order=True).to_list()
     if value not in known:
-        told = listing(map(str, known), 12) or "none"
+        names = answers["source_file"].drop_nulls().unique(maintain_order=True).to_list() if config.file else known
+        told = listing(map(str, names), 12) or "none"
         guess = nearest(str(value), known) if isinstance(value, str) else ""
         raise UsageError(f"--{'file' if config.file else column}: no answer is of '{value}' (known: {told}){guess}")
     found = answers.filter((pl.col(column) == value) & ~pl.col("withdrawn"))
@@ -129,8 +130,13 @@ def _what(config: UndoConfig, answers: pl.DataFrame) -> tuple[str, str | int | N
 
 
 def _digest(beginning: str, answers: pl.DataFrame) -> str:
-    """Return the one digest that begins so, or what was given where there is none."""
+    """Return the one digest that begins so or whose file is called so, or what was given where there is none."""
     known = answers["source_sha256"].drop_nulls().unique(maintain_order=True).to_list()
+    called = answers.filter(pl.col("source_file") == beginning)["source_sha256"].unique(maintain_order=True).to_list()
+    if len(called) == 1:
+        return str(called[0])
+    if called:
+        raise UsageError(f"--file: {len(called)} files were called '{beginning}' ({listing(called)}); give the digest")
     meant = [digest for digest in known if digest.startswith(beginning.lower())]
     if len(meant) > 1:
         raise UsageError(f"--file: '{beginning}' begins several digests ({listing(meant)}); give more of it")

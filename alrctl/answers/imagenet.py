@@ -9,6 +9,7 @@ from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found, Row, one_of, table
 from alrctl.naming import split_name
 from schemas.errors import DataError, listing, plural, shown
+from stages.methods.class_reading import folded
 
 SYNSETS = "synsets.txt"
 NO_LABEL = "no_label"  # where Datumaro puts images without one
@@ -30,7 +31,8 @@ def read_lists(bundle: Bundle) -> Found:
     Raises:
         DataError: a line of another form, an index beyond the classes, or no or several lists of classes.
     """
-    synsets = [name for name in bundle.ending_in(SYNSETS) if not HIDDEN.search(name)]
+    texts = [name for name in bundle.ending_in(".txt") if not HIDDEN.search(name)]
+    synsets = [name for name in texts if name.rpartition("/")[2] == SYNSETS]
     if len(synsets) != 1:
         raise DataError(f"{bundle.path}: holds {len(synsets)} files '{SYNSETS}'; one is needed, with a class a line")
     classes = [line.strip() for line in _ENDS.split(bundle.text(synsets[0])[0]) if line.strip()]
@@ -90,7 +92,8 @@ def read_folders(bundle: Bundle, classes: Collection[str]) -> Found:
 def _placed(name: str, classes: Collection[str]) -> tuple[str | None, str]:
     """Return the folder that is the class, and the name below it."""
     *folders, last = name.split("/")
-    known = [place for place, folder in enumerate(folders) if folder in classes or folder == NO_LABEL]
+    named = {folded(name) for name in classes} | {NO_LABEL}
+    known = [place for place, folder in enumerate(folders) if folder in classes or folded(folder) in named]
     others = [place for place, folder in enumerate(folders) if split_name(folder) is None]
     if not known and not others:
         return None, last

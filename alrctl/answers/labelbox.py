@@ -9,9 +9,10 @@ from alrctl.answers.found import Found, Row, number_or_none, one_of, table, text
 from schemas.errors import DataError, UsageError, listing
 
 
-def is_rows(content: Sequence[Any]) -> bool:
+def is_rows(content: Any) -> bool:
     """Say whether these are data rows of an export."""
-    return bool(content) and all(isinstance(one, dict) and "data_row" in one for one in content)
+    is_list = isinstance(content, list) and bool(content)
+    return is_list and all(isinstance(one, dict) and "data_row" in one for one in content)
 
 
 def read(content: Sequence[Row], where: str, columns: Mapping[str, str]) -> Found:

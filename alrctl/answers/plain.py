@@ -11,6 +11,7 @@ import polars as pl
 from alrctl import csv_files, files, parquet_pages
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found, moment
+from alrctl.table_files import as_text
 from schemas.answers import ANSWERS, READ_ANSWERS
 from schemas.errors import DataError, UsageError, listing, nearest
 
@@ -56,9 +57,9 @@ def of_table(
         _explain_missing(named, where)
     checked = ANSWERS.check(named, where, first_row=places[0] if places else 2)
     times = pl.Series("timestamp", [moment(time) for time in checked["timestamp"]], dtype=pl.String)
-    rank = (
-        named["rank"].cast(pl.String) if "rank" in named.columns else pl.Series([None] * named.height, dtype=pl.String)
-    )
+    rank = pl.Series([None] * named.height, dtype=pl.String)
+    if "rank" in named.columns:
+        rank = as_text(named["rank"], where)
     whole = checked.with_columns(
         times, rank.alias("rank"), pl.Series("place", places, dtype=pl.Int64), pl.lit(None, pl.String).alias("problem")
     )

@@ -48,6 +48,7 @@ def demo(
         "its labels are made wrong.\nPhase 1 learns from them; then an expert (here: the truth) looks at 100 labels a "
         "round, chosen by entropy or, as the control, at random.\n"
     )
+    _check_own(out / "pipeline.yaml", content, session.force)
     if not session.dry_run:
         with files.writing(out / "pipeline.yaml") as beside:
             files.write_yaml({**content, "output": "."}, beside)
@@ -58,6 +59,20 @@ def demo(
         f"Look around: alrctl status {place}; alrctl compare {place}"
     )
     return outcome
+
+
+def _check_own(path: Path, content: dict[str, Any], force: bool) -> None:
+    """Refuse to write over a pipeline file that somebody made their own.
+
+    Raises:
+        UsageError: naming what to do.
+    """
+    told = {**content, "output": "."}
+    if force or not path.is_file():
+        return
+    there = files.read_yaml(path)
+    if not isinstance(there, dict) or {**there, "source": ""} != {**told, "source": ""}:
+        raise UsageError(f"{path}: was changed; carry it out with `alrctl run {path}`, or use --force to write over it")
 
 
 def brain_slices() -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from alrctl import files, sources, workers
+from alrctl import files, manifest, sources, workers
 from alrctl.console import LiveReport
 from alrctl.dataset import CLASSES
 from alrctl.decoding import look_through, write_pack
@@ -36,7 +36,7 @@ def ingest(
     out: Out,
 ) -> Outcome:
     """Take in images and labels."""
-    job = Job(session, "ingest", out, config)
+    job = Job(session, "ingest", out, _recorded(config, out))
     layout, found = sources.read(source, config)
     count = workers.number(config.workers)
     with workers.at_work(count, found.records.height if found.are_files else 0) as pool:
@@ -60,10 +60,18 @@ def ingest(
             ordered = found.ordered if config.ordered is None else config.ordered
             files.write_yaml({"names": list(found.classes), "ordered": ordered}, target.path(CLASSES))
             told = {"layout": layout, **_facts(outputs.facts, records), **_choices(found, ordered)}
+            for text in stage.absent(told["by_split"]):  # broken images may have been the last of a class
+                if text not in outputs.warnings:
+                    target.report.warn(text)
             return {**told, "notes": _notes(found, pack.rules)}
 
         outcome = job.run(work)
     return tell(session, outcome, _story)
+
+
+def _recorded(config: stage.IngestConfig, out: Path) -> stage.IngestConfig:
+    """Return the options with the folder of the images as seen from the output, as inputs are recorded."""
+    return config.model_copy(update={"root": manifest.relative(Path(config.root), out)}) if config.root else config
 
 
 def _record(job: Job, source: Path, found: Collection, digests: list[str]) -> None:

@@ -77,7 +77,7 @@ def _costs(session: Session, path: Path, labels: pl.DataFrame, events: pl.DataFr
 
 
 def _agreement(session: Session, path: Path, labels: pl.DataFrame, events: pl.DataFrame, _: float | None) -> None:
-    classes = classes_of(recorded_classes(path), labels)
+    classes = classes_of(recorded_classes(path), labels, events)
     pairs = agreement(named_classes(methods.standing(events)), classes.names, classes.ordered)
     tell_agreement(session, [list(row.values()) for row in pairs])
     mean = mean_kappa(pairs)

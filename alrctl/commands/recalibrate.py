@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ def recalibrate(
         checkpoints.write_epochs(target.path(LAST_EPOCHS), outputs.tail)
         if outputs.clean is not None and outputs.noise is not None:
             target.table(outputs.clean, CLEAN)
-            counts = inputs.labels.bincount(minlength=len(inputs.classes)).numpy()
+            counts = np.array(list(outputs.facts["trusted_by_class"].values()))  # of the labels that were learnt: all
             noise_files.write(target, outputs.noise, counts, inputs.classes)
         target.table(HISTORY.rows(outputs.history), HISTORY)
         return outputs.facts

@@ -9,9 +9,10 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from alrctl import __version__, answers, files, labels_out, ledgers, naming, oracle, table_files
+from alrctl import __version__, answers, files, labels_out, ledgers, manifest, naming, oracle, table_files
 from alrctl.answers.bundle import Bundle
 from alrctl.answers.found import Found
+from alrctl.artifacts import recorded_input
 from alrctl.console import LiveReport
 from alrctl.dataset import classes_of
 from alrctl.job import Job
@@ -23,7 +24,7 @@ from alrctl.summary import tell
 from alrctl.target import Target
 from alrctl.truths import need_truth
 from schemas.classes import Classes
-from schemas.errors import NothingToDoError, UsageError
+from schemas.errors import MismatchError, NothingToDoError, UsageError, listing, plural
 from schemas.labels import LABELS
 from schemas.ledger import LEDGER
 from schemas.packets import PACKETS
@@ -31,6 +32,7 @@ from schemas.queue import QUEUE
 from schemas.samples import SAMPLES
 from stages import relabel as stage
 from stages.methods.class_reading import read_map
+from stages.methods.ledger import answers as answers_of
 from stages.methods.sample_names import Names
 
 EXAMPLE = "alrctl relabel work/noisy --queue work/r1/queue --answers answers.csv -o work/r1/labels"
@@ -82,10 +84,12 @@ def relabel(
     job = Job(session, "relabel", out, config)
     bundle = None if answers is None else _need_answers(job, answers)
     paths = _need(job, labels, queue, oracle, oracle_confusion, data, with_samples=bundle is not None)
+    if not session.allow_stale:
+        _check_basis(paths)
 
     def compute(report: LiveReport) -> stage.RelabelOutputs:
         current, ledger = ledgers.load(paths.labels, paths.ledger)
-        classes = classes_of(paths.classes, current)
+        classes = classes_of(paths.classes, current, ledger)
         if not current["label"].is_in(list(classes.names)).all():
             classes.indices(current["label"].to_list(), str(paths.labels))  # says which label is no class
         asked = None if paths.queue is None else table_files.read_table(paths.queue, QUEUE)
@@ -108,6 +112,8 @@ def relabel(
             names=_names(paths, asked, found.by_image),
         )
         outputs = stage.run(config, inputs, report)
+        if not session.force:
+            _check_nothing_lost(out, outputs.ledger)
         outputs.facts.update({name: count for name, count in found.facts.items() if count})
         return outputs
 
@@ -125,6 +131,9 @@ def _check_options(
     """Refuse options that do not go together."""
     require((answers is None) != (oracle is None), "give either --answers FILE or --oracle TRUTH")
     require(oracle is None or queue is not None, "--oracle needs --queue: it answers what was asked, and nothing else")
+    if oracle is not None:
+        told = [f"--{name}" for name in ("annotator", "format", "map") if getattr(config, name) != _default(name)]
+        require(not told, f"{listing(told)}: with --answers alone; an oracle is no file")
     simulated = [name for name in ("oracle_errors", "oracle_seconds") if getattr(config, name) != _default(name)] + [
         "oracle_confusion"
     ] * (confusion is not None)
@@ -171,6 +180,47 @@ def _need(
         truth=None if oracle is None else need_truth(job, oracle),
         confusion=None if confusion is None else job.need_raw("confusion", confusion),
     )
+
+
+def _check_basis(paths: _Paths) -> None:
+    """Refuse labels without the answers that the labels had which the queue was made from: they would be lost.
+
+    Raises:
+        MismatchError: saying which labels to change.
+    """
+    scores = None if paths.queue is None else recorded_input(paths.queue, "scores")
+    basis = None if paths.queue is None else recorded_input(scores or paths.queue, "labels")
+    ledger = None if basis is None else ledgers.beside(basis)
+    if ledger is None:
+        return
+    before, here = _hashes(ledger), [] if paths.ledger is None else _hashes(paths.ledger)
+    if before and before[-1] not in here:
+        raise MismatchError(
+            f"{paths.labels}: lacks answers that the labels had which {paths.queue} was made from; change those, "
+            f"{ledger.parent}, or go on without these answers with --allow-stale"
+        )
+
+
+def _hashes(ledger: Path) -> list[str]:
+    return table_files.read_columns(ledger, LEDGER, ["hash"])["hash"].to_list()
+
+
+def _check_nothing_lost(out: Path, ledger: pl.DataFrame) -> None:
+    """Refuse to write over labels that hold a person's answers which the new ones do not.
+
+    Raises:
+        MismatchError: naming how many.
+    """
+    there, made = out / LEDGER.file_name, manifest.read(out)
+    if made is None or "truth" in made.inputs or not there.is_file():  # what an oracle says can be asked again
+        return
+    before, who = answers_of(table_files.read_table(there, LEDGER)), ["sample_id", "annotator"]
+    lost = before.join(answers_of(ledger), on=who, how="anti", nulls_equal=True)
+    if lost.height:
+        raise MismatchError(
+            f"{out}: holds {plural(lost.height, 'answer')} (first: of '{lost['sample_id'][0]}') that the new labels "
+            f"would not; start from {out} to keep them, name another place with -o, or use --force"
+        )
 
 
 def _found(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from alrctl import figures, files, page
+from alrctl import figures, files, page, plain_files
 from alrctl.options import as_command
 from alrctl.page import budget, classes, data, noise, provenance, relabelled, training, words
 from alrctl.page.parts import Section
@@ -35,6 +35,7 @@ def report(
     """Write the page."""
     if thumbnails < 0:
         raise UsageError(f"--thumbnails {thumbnails}: must not be below 0")
+    plain_files.check_page(out)
     found = projects(directory)
     if not found:
         names = ", ".join(str(place) for place in directory)

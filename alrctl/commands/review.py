@@ -11,7 +11,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from alrctl import artifacts, files, manifest, table_files
+from alrctl import artifacts, files, manifest, plain_files, table_files
 from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.console import LiveReport
@@ -37,6 +37,7 @@ def review(
     | None = None,
 ) -> Outcome:
     """Write the page."""
+    plain_files.check_page(out)
     place = artifacts.find(queue, QUEUE.file_name)
     table = _read_queue(place)
     classes = _read_classes(place, data)

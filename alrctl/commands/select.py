@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from alrctl import csv_files, files, queue_files, table_files
@@ -116,7 +115,7 @@ def _ids(path: Path) -> tuple[str, ...]:
         return tuple(line.strip() for line in lines if line.strip())
     if "sample_id" not in table.columns:
         raise DataError(f"{path}: column 'sample_id' missing (found: {listing(table.columns)})")
-    return tuple(table["sample_id"].drop_nulls().cast(pl.String))
+    return tuple(table_files.as_text(table["sample_id"].drop_nulls(), path))
 
 
 def _warn_if_short(config: stage.SelectConfig, outputs: stage.SelectOutputs, target: Target) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alrctl import __version__, files, labels_out, ledgers
+from alrctl import __version__, answers, files, labels_out, ledgers
 from alrctl.console import LiveReport
 from alrctl.dataset import classes_of
 from alrctl.job import Job
@@ -41,7 +41,9 @@ def undo(
 
     def compute(report: LiveReport) -> stage.UndoOutputs:
         current, ledger = ledgers.load(labels_path, ledger_path)
-        inputs = stage.UndoInputs(current, ledger, classes_of(classes_path, current), __version__, str(ledger_path))
+        inputs = stage.UndoInputs(
+            current, ledger, classes_of(classes_path, current, ledger), __version__, str(ledger_path)
+        )
         return stage.run(named, inputs, report)
 
     def work(target: Target) -> Summary:
@@ -53,10 +55,12 @@ def undo(
 
 
 def _digest_of_file(config: stage.UndoConfig) -> stage.UndoConfig:
-    """Name a file that is still there by its digest."""
-    if config.file is None or not Path(config.file).is_file():
+    """Name a file or folder of answers that is still there by its digest."""
+    place = None if config.file is None else Path(config.file)
+    if place is None or not place.exists():
         return config
-    return config.model_copy(update={"file": files.sha256(Path(config.file))})
+    digest = answers.open_bundle(place).sha256 if place.is_dir() else files.sha256(place)
+    return config.model_copy(update={"file": digest})
 
 
 COMMAND = as_command(undo, stage.UndoConfig)

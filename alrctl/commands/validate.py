@@ -11,6 +11,7 @@ import typer
 from alrctl import files, ledgers, manifest, table_files
 from alrctl.dataset import CLASSES, read_classes
 from alrctl.image_pack import PACK, open_pixels
+from alrctl.job import FILLED_IN
 from alrctl.options import as_command
 from alrctl.project import scan
 from alrctl.session import Session
@@ -42,6 +43,7 @@ def validate(
         f"{one.path / name}: is not as it was written"
         for one in (scan(place) if place.is_dir() else [])
         for name in manifest.edited_outputs(one.path, one.manifest)
+        if name not in FILLED_IN
     ]
     if problems:
         raise DataError("\n       ".join(problems))
@@ -66,8 +68,9 @@ def _check(path: Path) -> bool:
             raise DataError(f"{path}: is no table of this program; `alrctl schema` lists them")
         table_files.read_table(path, TABLES[name])
         labels = path.with_name(LABELS.file_name)
-        if name == LEDGER.name and labels.is_file():
-            ledgers.read(labels, path)
+        ledger = ledgers.beside(path) if name in (LABELS.name, LEDGER.name) else None
+        if ledger is not None and labels.is_file():
+            ledgers.read(labels, ledger)
     else:
         return False
     return True

@@ -14,7 +14,7 @@ _DOWNLOAD = re.compile(r"(-.+)?-\d{4}-\d\d-\d\d( ?\(\d+\))?\.csv")  # browsers n
 def answers_file(given: Path, queue: Path) -> Path | None:
     """Return a round's answers: `answers` of any suffix, a folder too, or the queue's CSV once it is filled in.
 
-    Where there is none, a review page's download is taken as it is called, `answers-WHO-DATE.csv`.
+    A review page's download is taken as it is called, `answers-WHO-DATE.csv`.
 
     Args:
         given: where a file of answers is looked for, `answers.csv`; one of that stem and another suffix will do.
@@ -25,7 +25,7 @@ def answers_file(given: Path, queue: Path) -> Path | None:
     """
     beside = sorted(given.parent.glob(f"{given.stem}*")) if given.parent.is_dir() else []
     found = [path for path in beside if path.stem == given.stem and not path.name.endswith((".tmp", ".part", "~"))]
-    found = found or [path for path in beside if _DOWNLOAD.fullmatch(path.name.removeprefix(given.stem))]
+    found += [path for path in beside if _DOWNLOAD.fullmatch(path.name.removeprefix(given.stem)) and path not in found]
     if len(found) > 1:
         raise DataError(f"{given.parent}: holds {listing([path.name for path in found])}; leave the answers that count")
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from alrctl.csv_files import read_csv
 from alrctl.naming import split_name
 from alrctl.sources.collection import Collection, Row, Table, sorted_classes
 from alrctl.sources.tables import FIRST_ROW, Part, full_column, joined, one_hot
-from alrctl.table_files import read_parquet
+from alrctl.table_files import as_text, read_parquet
 from schemas.errors import DataError, listing, nearest
 from stages.ingest import IngestConfig
 
@@ -69,7 +70,11 @@ def _read_table(source: Path) -> pl.DataFrame:
     table = read_parquet(source)
     if table.is_empty():
         raise DataError(f"{source}: has no rows")
-    return table.with_columns(pl.all().cast(pl.String))
+    texts = []
+    for column in table:
+        with suppress(DataError):  # embeddings, bytes: nothing that is asked for here
+            texts.append(as_text(column, source))
+    return pl.DataFrame(texts)
 
 
 def _column(table: pl.DataFrame, source: Path, given: str | None, role: str, needed: bool = False) -> str | None:

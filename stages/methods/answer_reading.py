@@ -143,6 +143,7 @@ def _samples(answers: pl.DataFrame, reading: Reading, told: Told) -> list[str]:
         (name, _), sample = next(iter(by_rank.items()))
         count = plural(len(by_rank), "id")
         told.report.warn(f"{count} changed by a spreadsheet (first: '{sample}' became '{name}'); told by the rank")
+    _check_ranks(ranked, found, by_rank, reading)
     samples = [found.get(name) for name in answers["sample_id"].to_list()]
     if by_rank:
         keys = answers.select("sample_id", "rank").iter_rows()
@@ -150,6 +151,29 @@ def _samples(answers: pl.DataFrame, reading: Reading, told: Told) -> list[str]:
     if None in samples:
         raise MismatchError(_unknown_sample(answers.filter(pl.Series([sample is None for sample in samples])), reading))
     return [sample for sample in samples if sample is not None]
+
+
+def _check_ranks(
+    ranked: pl.DataFrame, found: Mapping[str, str], by_rank: Mapping[tuple[str, str | None], str], reading: Reading
+) -> None:
+    """Refuse rows whose rank is another sample's: a spreadsheet's columns were sorted apart, or the queue is another.
+
+    Raises:
+        MismatchError: naming how many, and the first.
+    """
+    apart = [
+        (place, name, rank, asked)
+        for place, name, rank in ranked.select("place", "sample_id", "rank").iter_rows()
+        if rank.isascii() and rank.isdigit() and (name, rank) not in by_rank
+        if (asked := reading.names.ranks.get(int(rank))) is not None and found.get(name, asked) != asked
+    ]
+    if apart:
+        place, name, rank, asked = apart[0]
+        raise MismatchError(
+            f"{reading.source}: {plural(len(apart), reading.word)} whose rank in the queue is another sample's "
+            f"(first: {reading.word} {place}, '{shown(name)}' with rank {rank}, which is '{asked}'); were columns "
+            "sorted apart, or is it another queue's? where the ids are right, leave out the column 'rank'"
+        )
 
 
 def _unknown_sample(lost: pl.DataFrame, reading: Reading) -> str:

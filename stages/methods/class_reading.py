@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -102,12 +103,12 @@ def read_classes(
     """
     by_fold: dict[str, list[str]] = {}
     for name in classes:
-        by_fold.setdefault(name.casefold(), []).append(name)
+        by_fold.setdefault(folded(name), []).append(name)
     unmapped = [word for word in words if word not in mapped]
     by_index = indices and all(map(_is_index, unmapped)) and not any(map(_NUMBER.fullmatch, classes))
     found: dict[str, str | None] = {}
     for word in words:
-        alike = by_fold.get(word.casefold(), [])
+        alike = by_fold.get(folded(word), [])
         if word in mapped:
             found[word] = mapped[word]
         elif word in classes:
@@ -117,6 +118,11 @@ def read_classes(
         elif by_index and float(word) < len(classes):
             found[word] = classes[int(float(word))]
     return found
+
+
+def folded(name: str) -> str:
+    """Return a name in one spelling: without capitals, and with accents as one letter (a Mac writes them as two)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _is_index(text: str) -> bool:

@@ -28,12 +28,15 @@ class Intake:
         repeated: of the same annotator, in the same file.
         known: in the ledger already.
         outdated: older than what the ledger holds of the same annotator.
+        unlike: of the new ones, those that say other than the same annotator did before, where no time tells which is
+            the later: the one that came last counts.
     """
 
     new: list[Row] = field(default_factory=list)
     repeated: list[Row] = field(default_factory=list)
     known: list[Row] = field(default_factory=list)
     outdated: list[Row] = field(default_factory=list)
+    unlike: list[Row] = field(default_factory=list)
 
 
 def take_in(answers: Iterable[Row], known: Mapping[str, Known], source_sha256: str) -> Intake:
@@ -64,6 +67,9 @@ def take_in(answers: Iterable[Row], known: Mapping[str, Known], source_sha256: s
             unlike = [old for old in before.standing if _is_final(old) != _is_final(kept)]
             again = any(_same(kept, old, source_sha256, is_latest=True) for old in [*unlike, *before.withdrawn])
             found.new.append({**kept, "charged": not again})
+            own_before = [old["answered_at"] for old in alike if old["annotator"] == kept["annotator"]]
+            if own_before and not comparable([kept["answered_at"], *own_before]):
+                found.unlike.append(kept)
     return found
 
 

@@ -311,14 +311,18 @@ def test_strategies_that_are_no_list_of_some_are_told_so(given: object) -> None:
         ("my-answers-2026-11-29.csv", False),
     ],
 )
-def test_a_page_s_download_is_taken_as_it_is_called_unless_other_answers_are_there(
+def test_a_page_s_download_is_taken_as_it_is_called_and_not_beside_other_answers(
     tmp_path: Path, name: str, is_one: bool
 ) -> None:
     given, queue = tmp_path / "answers.csv", tmp_path / "queue.csv"
     (tmp_path / name).touch()
     assert pipeline.answers_file(given, queue) == (tmp_path / name if is_one else None)
     given.touch()
-    assert pipeline.answers_file(given, queue) == given
+    if is_one:  # nobody's answers are passed over in silence
+        with pytest.raises(DataError, match="leave the answers that count"):
+            pipeline.answers_file(given, queue)
+    else:
+        assert pipeline.answers_file(given, queue) == given
 
 
 def test_two_downloads_are_one_too_many(tmp_path: Path) -> None:

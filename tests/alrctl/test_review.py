@@ -388,11 +388,11 @@ def test_a_broken_original_leaves_no_page(alrctl: Alrctl, queue: Path, data: Pat
     last = table_files.read_table(queue / "queue.parquet", QUEUE)["sample_id"][-1]
     (base / last).write_bytes(b"no image")
     before = tmp_path / "a.html"
-    before.write_text("the page of yesterday")
+    before.write_text("<!doctype html> of yesterday")
     ran = alrctl("review", queue, "--data", base / "data", "-o", before)
     assert ran.code == 3
     assert f"{last}: is no readable image file" in ran.err
-    assert before.read_text() == "the page of yesterday"
+    assert before.read_text() == "<!doctype html> of yesterday"
     assert list(tmp_path.glob(".*partial")) == []
 
 
