@@ -21,7 +21,7 @@ from alrctl.naming import option_names
 from alrctl.session import Outcome, Session, Summary
 from alrctl.target import Target
 from alrctl.workplace import Workplace, check_edits, check_free, recover
-from schemas.errors import MismatchError, listing
+from schemas.errors import MismatchError, UsageError, listing
 from stages.report import NEUTRAL
 
 Preview = Callable[[LiveReport], Summary]
@@ -76,6 +76,8 @@ class Job:
         return None if path is None else self.need(role, path, name)
 
     def _record(self, role: str, path: Path, files_digest: str) -> None:
+        if path.parent.resolve() == self.out.resolve():
+            raise UsageError(f"-o {self.out}: holds {path.name}, which is an input; name another place")
         self._inputs[role] = manifest.InputRecord(
             path=manifest.relative(path, self.out), sha256=files_digest, size=path.stat().st_size
         )

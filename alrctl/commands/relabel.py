@@ -219,7 +219,7 @@ def _check_nothing_lost(out: Path, ledger: pl.DataFrame) -> None:
     if lost.height:
         raise MismatchError(
             f"{out}: holds {plural(lost.height, 'answer')} (first: of '{lost['sample_id'][0]}') that the new labels "
-            f"would not; start from {out} to keep them, name another place with -o, or use --force"
+            f"would not; start from {out}, and write to another place, to keep them, or use --force"
         )
 
 
