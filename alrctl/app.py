@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import signal
 import sys
 from collections import Counter
@@ -145,7 +146,23 @@ def root(
     """Hold the options of the program itself."""
 
 
-def run_and_exit(app: Callable[[], Any]) -> None:
+_WRONG_USAGE: tuple[type[Exception], ...] = typer.BadParameter.__bases__  # any; its own name is not public
+
+
+def _run_with_document(app: Callable[..., Any]) -> None:
+    """Run the app; words that it cannot make sense of end in a document too, and in one line."""
+    try:
+        code = app(standalone_mode=False)
+    except _WRONG_USAGE as found:
+        error: Any = found
+        text = error.format_message()
+        sys.stderr.write(f"error: {text}\n")
+        sys.stdout.write(json.dumps({"status": "failed", "error": text, "exit_code": error.exit_code}, indent=2) + "\n")
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def run_and_exit(app: Callable[..., Any]) -> None:
     """Run the app, ending with 130 on Ctrl-C and with 143 on SIGTERM wherever it strikes."""
 
     def terminate(_number: int, _frame: object) -> None:
@@ -153,8 +170,8 @@ def run_and_exit(app: Callable[[], Any]) -> None:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        app()
-    except KeyboardInterrupt:
+        _run_with_document(app) if "--json" in sys.argv[1:] else app()
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("error: interrupted\n")
         raise SystemExit(130) from None
     except TerminatedError:

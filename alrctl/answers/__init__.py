@@ -11,7 +11,7 @@ from alrctl import csv_files
 from alrctl.answers import coco, cvat, imagenet, label_studio, labelbox, plain
 from alrctl.answers.bundle import Bundle, beginning, open_bundle
 from alrctl.answers.found import Found
-from schemas.errors import DataError, NothingToDoError, listing
+from schemas.errors import DataError, NothingToDoError, UsageError, listing
 from stages.methods.class_reading import Meaning
 from stages.relabel import Format
 
@@ -20,6 +20,10 @@ KNOWN = (
     "a CSV with the columns sample_id and label, an export of Label Studio (CSV, JSON, JSON-MIN), CVAT for images "
     "(XML), ImageNet (folders or lists), Labelbox (NDJSON) or COCO (JSON with categories of whole images)"
 )
+
+
+_WITHOUT_NAMES = ("cvat", "imagenet", "coco")
+"""Formats that name the parts of an answer in one way alone."""
 
 
 def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str]) -> tuple[Format, Found]:
@@ -40,6 +44,9 @@ def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str
     """
     kind = recognise(bundle) if wanted == "auto" else wanted
     columns, words = meaning.columns, {*classes, *meaning.classes}
+    if columns and kind in _WITHOUT_NAMES:
+        theirs, ours = next(iter(columns.items()))
+        raise UsageError(f"--map {theirs}={ours}: a file of the format '{kind}' has no columns or keys to be named")
     if kind == "imagenet":
         if not bundle.is_folder or not (imagenet.lists(bundle) or bundle.images):
             raise DataError(f"{bundle.path}: is not of the format 'imagenet'")

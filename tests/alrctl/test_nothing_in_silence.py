@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import yaml
 from PIL import Image
 
 from alrctl import table_files
+from alrctl.unfinished_pack import UnfinishedPack
 from schemas.ledger import LEDGER
 from schemas.noise import NOISE
 from schemas.queue import QUEUE
@@ -370,3 +373,58 @@ def test_a_moved_project_does_not_name_commands_on_the_former_place(work: Path, 
         labels.with_columns(label=pl.lit("red")).write_parquet(work / "noisy/labels.parquet")
         (line,) = alrctl("status", work, "--json").document["next"]
         assert line.startswith("lnl is stale; run it again: alrctl train-lnl data")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("select", "x", "--budgt", "0"), "No such option: --budgt"),
+        (("slect",), "No such command 'slect'"),
+        (("select",), "missing SCORES; missing --out"),
+    ],
+)
+def test_words_that_make_no_sense_end_in_a_document_too(words: tuple[str, ...], told: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", "alrctl", *words, "--json"], capture_output=True, text=True)
+    document = json.loads(ran.stdout)
+    assert (ran.returncode, document["status"], document["exit_code"]) == (2, "failed", 2)
+    assert told in document["error"]
+    assert ran.stderr == f"error: {document['error']}\n"
+
+
+def test_with_json_a_command_ends_as_it_does_without(tmp_path: Path) -> None:
+    for words, code in ((("schema",), 0), (("status", str(tmp_path / "no")), 3)):
+        ran = subprocess.run([sys.executable, "-m", "alrctl", *words, "--json"], capture_output=True, text=True)
+        assert ran.returncode == code, ran.stderr
+        json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", "<annotations><version>1.1</version></annotations>"),
+        ("a.json", json.dumps({"images": [], "annotations": [], "categories": []})),
+    ],
+)
+def test_a_name_is_not_mapped_where_a_format_has_none(work: Path, alrctl: Alrctl, name: str, content: str) -> None:
+    (work / name).write_text(content)
+    ran = alrctl(
+        *("relabel", work / "noisy", "--queue", work / "r1/queue", "--answers", work / name),
+        *("--map", "nonsense=label", "--annotator", "ann", "-o", work / "l"),
+    )
+    refused(ran, 2, "--map nonsense=label: a file of the format")
+
+
+def test_what_is_learnt_without_corrections_is_what_the_noise_is_counted_of(work: Path, alrctl: Alrctl) -> None:
+    shared = ("--labels", work / "r1/labels", "--checkpoint", work / "lnl", "--epochs", 1, "--batch-size", 16)
+    ran = alrctl("recalibrate", work / "data", *shared, "--trust", "weighted", "--no-correct", "-o", work / "m")
+    done(ran)
+    samples = pl.read_parquet(work / "data/samples.parquet").filter(split="train").select("sample_id")
+    given = samples.join(pl.read_parquet(work / "noisy/labels.parquet"), on="sample_id")["label"].value_counts()
+    told = table_files.read_table(work / "m/noise.parquet", NOISE).filter(pl.col("label") != "(all)")
+    assert dict(told.select("label", "samples").iter_rows()) == dict(given.iter_rows())
+
+
+def test_a_record_of_unfinished_decoding_that_is_no_text_is_as_none(tmp_path: Path) -> None:
+    UnfinishedPack(tmp_path / "state", 3, 8)
+    (tmp_path / "state/decoded.jsonl").write_bytes(b"\xff\xfe\n")
+    assert UnfinishedPack(tmp_path / "state", 3, 8).done == 0
