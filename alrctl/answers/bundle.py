@@ -81,6 +81,13 @@ class Bundle:
         return f"{self.path}/{name}" if self.is_folder else str(self.path)
 
 
+def said(encoding: str, where: str) -> tuple[str, ...]:
+    """Return a warning about an encoding that may have been read wrongly."""
+    if encoding != "Windows-1252":
+        return ()
+    return (f"{where}: is not UTF-8; read as Windows-1252, so look at letters with accents (save as 'CSV UTF-8')",)
+
+
 def beginning(content: bytes) -> str:
     """Return what a file begins with, as text, letters that make no sense replaced."""
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from alrctl import csv_files
-from alrctl.answers.bundle import Bundle
+from alrctl.answers.bundle import Bundle, said
 from alrctl.answers.found import Found, Row, number_or_none, one_of, table, text_or_none
 from alrctl.naming import CHOICE, COMMENT
 from schemas.errors import DataError, UsageError, listing, shown
@@ -47,10 +48,12 @@ def read_csv(bundle: Bundle, name: str, columns: Mapping[str, str]) -> Found:
         DataError: no table, or no column with the samples or the labels.
         UsageError: a column named by `--map` is not there.
     """
-    frame, places = csv_files.parse_csv(bundle.text(name)[0], bundle.where(name))
+    text, encoding = bundle.text(name)
+    frame, places = csv_files.parse_csv(text, bundle.where(name))
     if "annotation_id" not in frame.columns:
         raise DataError(f"{bundle.where(name)}: is not of the format 'label-studio-csv'")
-    return _flat(list(frame.iter_rows(named=True)), places, "row", bundle.where(name), columns)
+    found = _flat(list(frame.iter_rows(named=True)), places, "row", bundle.where(name), columns)
+    return replace(found, warnings=(*said(encoding, bundle.where(name)), *found.warnings))
 
 
 def read_json_min(content: Sequence[Row], where: str, columns: Mapping[str, str]) -> Found:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from alrctl import csv_files, files, parquet_pages
-from alrctl.answers.bundle import Bundle
+from alrctl.answers.bundle import Bundle, said
 from alrctl.answers.found import Found, moment
 from alrctl.table_files import as_text
 from schemas.answers import ANSWERS, READ_ANSWERS
@@ -41,7 +41,7 @@ def read(bundle: Bundle, name: str, columns: Mapping[str, str], classes: Sequenc
         text, encoding = bundle.text(name)
         table, places = csv_files.parse_csv(text, where)
         _refuse_cut_off(table, text, where, places, classes)
-        warnings = _said(encoding, where)
+        warnings = said(encoding, where)
     return of_table(table, places, where, columns, warnings)
 
 
@@ -118,9 +118,3 @@ def _refuse_cut_off(table: pl.DataFrame, text: str, where: str, places: Sequence
             f"{where}: ends without a line break after '{value}' (row {places[-1]}), which may be '{longer[0]}' cut "
             "off; add a line break if the file is whole"
         )
-
-
-def _said(encoding: str, where: str) -> tuple[str, ...]:
-    if encoding != "Windows-1252":
-        return ()
-    return (f"{where}: is not UTF-8; read as Windows-1252, so look at letters with accents (save as 'CSV UTF-8')",)

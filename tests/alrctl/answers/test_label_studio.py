@@ -208,3 +208,10 @@ def test_an_empty_list_is_no_answer_at_all(desk: Any, write: Any) -> None:
 def test_tasks_as_they_were_handed_out_are_no_answers(desk: Any, write: Any) -> None:
     with pytest.raises(DataError, match="is JSON of no known form"):
         desk.take(write("tasks.json", [{"data": {"sample_id": "007"}, "predictions": []}]))
+
+
+def test_letters_that_may_have_been_read_wrongly_are_told(desk: Any, write: Any) -> None:
+    text = csv_of(flat(comment="später"))
+    told = desk.take(write("a.csv", text.encode("cp1252")))
+    assert told.format == "label-studio-csv" and "read as Windows-1252" in told.found.warnings[0]
+    assert not desk.take(write("b.csv", text)).found.warnings
