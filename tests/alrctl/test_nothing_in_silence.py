@@ -76,6 +76,14 @@ def test_labels_are_not_written_over_by_labels_that_lack_their_answers(work: Pat
     assert ledger(work / "l").filter(kind="vote").height == 1
 
 
+def test_answers_of_nobody_named_may_be_mended_in_place(work: Path, alrctl: Alrctl) -> None:
+    first = asked(work / "r1/queue")[0]
+    for label in ("red", "green"):
+        given = answers(work / "one.csv", {first: label}, None)
+        shared = ("--queue", work / "r1/queue", "--answers", given, "-o", work / "l")
+        done(alrctl("relabel", work / "noisy", *shared))
+
+
 def test_what_an_oracle_said_may_be_asked_again(work: Path, alrctl: Alrctl) -> None:
     done(alrctl("select", work / "r1/scores", "--strategy", "random", "--budget", 5, "-o", work / "q"))
     for queue in ("r1/queue", "q"):
