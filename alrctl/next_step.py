@@ -12,6 +12,7 @@ from alrctl.lineage import maker
 from alrctl.project import Artifact
 
 _CHAIN = ("ingest", "corrupt", "audit", "train-lnl", "score", "select", "relabel", "undo", "recalibrate")
+_OF_A_RUN = ("--force", "--dry-run", "--json", "--quiet", "--debug", "--allow-stale")
 _ROUND = re.compile(r"r(\d+)")
 
 
@@ -69,11 +70,12 @@ class _After:
         if not trained:
             return ["-o", self._root / "lnl"]
         options: list[object] = []
-        words = iter(trained[-1].manifest.command[3:])  # after alrctl, the stage and the data
+        data = Path(self._data()).resolve()
+        words = iter(trained[-1].manifest.command[2:])  # after alrctl and the stage
         for word in words:
             if word in ("-o", "--out", "--labels"):
                 next(words, None)
-            elif not word.startswith(("--out=", "--labels=")):
+            elif not word.startswith(("--out=", "--labels=", *_OF_A_RUN)) and Path(word).resolve() != data:
                 options.append(word)
         return [*options, "-o", self._root / "lnl-audited"]
 

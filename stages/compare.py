@@ -18,7 +18,7 @@ from schemas.errors import DataError
 from stages.methods import budget_curves as curves
 from stages.methods import metric_by_name
 from stages.methods.against import Draws, held_to, shared
-from stages.methods.budget_curves import Curve, Estimate, SeedCurve, estimate, figure_estimate
+from stages.methods.budget_curves import Curve, Estimate, SeedCurve, estimate
 from stages.methods.findings import Arm, Findings, Gain, Point, limits, lower_is_better
 from stages.methods.intervals import Resamples, resamples
 from stages.methods.metrics import PLAIN, Yardstick
@@ -231,7 +231,7 @@ def _by_seed(found: Curve, judged: Sequence[Judged]) -> dict[str, tuple[Point, .
         seed: tuple(
             Point(
                 float(budget),
-                figure_estimate(found.value[row, place], found.replicates[:, row, place]),
+                estimate(found.value[row, place], found.replicates[:, row, place]),
                 validation=_validation([one for one in judged if one.seed == seed], float(budget)),
             )
             for place, budget in enumerate(found.budget)

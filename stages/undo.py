@@ -132,7 +132,8 @@ def _what(config: UndoConfig, answers: pl.DataFrame) -> tuple[str, str | int | N
 def _digest(beginning: str, answers: pl.DataFrame) -> str:
     """Return the one digest that begins so or whose file is called so, or what was given where there is none."""
     known = answers["source_sha256"].drop_nulls().unique(maintain_order=True).to_list()
-    called = answers.filter(pl.col("source_file") == beginning)["source_sha256"].unique(maintain_order=True).to_list()
+    of_that_name = answers.filter(pl.col("source_file") == beginning.replace("\\", "/").rpartition("/")[2])
+    called = of_that_name["source_sha256"].unique(maintain_order=True).to_list()
     if len(called) == 1:
         return str(called[0])
     if called:

@@ -76,8 +76,9 @@ def read_folders(bundle: Bundle, classes: Collection[str]) -> Found:
         DataError: an image lies in no folder.
     """
     rows: list[Row] = []
+    named = {*classes, *map(folded, classes), NO_LABEL}
     for number, name in enumerate([name for name in bundle.images if not HIDDEN.search(name)], 1):
-        label, image = _placed(name, classes)
+        label, image = _placed(name, named)
         if label is None:
             raise DataError(f"{bundle.path}: '{shown(name)}' lies in no folder; its folder's name is its class")
         rows.append({"sample_id": image, "label": None if label == NO_LABEL else label, "place": number})
@@ -89,11 +90,10 @@ def read_folders(bundle: Bundle, classes: Collection[str]) -> Found:
     return Found(table(rows, str(bundle.path)), "image", by_image=True, nameless=True, facts=facts)
 
 
-def _placed(name: str, classes: Collection[str]) -> tuple[str | None, str]:
+def _placed(name: str, named: Collection[str]) -> tuple[str | None, str]:
     """Return the folder that is the class, and the name below it."""
     *folders, last = name.split("/")
-    named = {folded(name) for name in classes} | {NO_LABEL}
-    known = [place for place, folder in enumerate(folders) if folder in classes or folded(folder) in named]
+    known = [place for place, folder in enumerate(folders) if folder in named or folded(folder) in named]
     others = [place for place, folder in enumerate(folders) if split_name(folder) is None]
     if not known and not others:
         return None, last

@@ -167,7 +167,8 @@ def _need(
     if checkpoint is not None:
         trained = need_trained(job, data, checkpoint)
         samples, classes = trained.samples, trained.classes
-        last = job.want("last epochs", trained.checkpoint, LAST_EPOCHS) if config.last_epochs else None
+        wanted = config.last_epochs
+        last = job.want("last epochs", trained.checkpoint, LAST_EPOCHS, may_be_lost=True) if wanted else None
     else:
         assert predictions is not None
         samples, classes, _ = need_data(job, data, images=False)

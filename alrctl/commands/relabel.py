@@ -193,16 +193,20 @@ def _check_basis(paths: _Paths) -> None:
     ledger = None if basis is None else ledgers.beside(basis)
     if ledger is None:
         return
-    before, here = _hashes(ledger), [] if paths.ledger is None else _hashes(paths.ledger)
-    if before and before[-1] not in here:
+    here = LEDGER.empty() if paths.ledger is None else table_files.read_table(paths.ledger, LEDGER)
+    if _lost(ledger, here).height:
         raise MismatchError(
             f"{paths.labels}: lacks answers that the labels had which {paths.queue} was made from; change those, "
             f"{ledger.parent}, or go on without these answers with --allow-stale"
         )
 
 
-def _hashes(ledger: Path) -> list[str]:
-    return table_files.read_columns(ledger, LEDGER, ["hash"])["hash"].to_list()
+def _lost(before: Path, after: pl.DataFrame) -> pl.DataFrame:
+    """Return the answers of a ledger that another holds neither of the same annotator nor of the same file."""
+    lost, now = answers_of(table_files.read_table(before, LEDGER)), answers_of(after)
+    for known in ("annotator", "source_sha256"):
+        lost = lost.join(now, on=["sample_id", known], how="anti", nulls_equal=True)
+    return lost
 
 
 def _check_nothing_lost(out: Path, ledger: pl.DataFrame) -> None:
@@ -214,8 +218,7 @@ def _check_nothing_lost(out: Path, ledger: pl.DataFrame) -> None:
     there, made = out / LEDGER.file_name, manifest.read(out)
     if made is None or "truth" in made.inputs or not there.is_file():  # what an oracle says can be asked again
         return
-    before, who = answers_of(table_files.read_table(there, LEDGER)), ["sample_id", "annotator"]
-    lost = before.join(answers_of(ledger), on=who, how="anti", nulls_equal=True)
+    lost = _lost(there, ledger)
     if lost.height:
         raise MismatchError(
             f"{out}: holds {plural(lost.height, 'answer')} (first: of '{lost['sample_id'][0]}') that the new labels "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alrctl import __version__, answers, files, labels_out, ledgers
+from alrctl import __version__, answers, artifacts, files, labels_out, ledgers, table_files
 from alrctl.console import LiveReport
 from alrctl.dataset import classes_of
 from alrctl.job import Job
@@ -33,7 +33,7 @@ def undo(
     out: Out,
 ) -> Outcome:
     """Take answers back."""
-    named = _digest_of_file(config)
+    named = _digest_of_file(config, labels)
     job = Job(session, "undo", out, named)
     labels_path = job.need("labels", labels, LABELS.file_name)
     ledger_path = job.need("ledger", labels_path.parent, LEDGER.file_name)
@@ -54,12 +54,15 @@ def undo(
     return tell(session, job.run(work, preview=lambda report: compute(report).facts), story, QUIET)
 
 
-def _digest_of_file(config: stage.UndoConfig) -> stage.UndoConfig:
-    """Name a file or folder of answers that is still there by its digest."""
+def _digest_of_file(config: stage.UndoConfig, labels: Path) -> stage.UndoConfig:
+    """Name a file or folder of answers that is there as it was taken in by its digest."""
     place = None if config.file is None else Path(config.file)
     if place is None or not place.exists():
         return config
     digest = answers.open_bundle(place).sha256 if place.is_dir() else files.sha256(place)
+    there = artifacts.find_optional(labels, LEDGER.file_name)
+    if there is None or digest not in table_files.read_columns(there, LEDGER, ["source_sha256"])["source_sha256"]:
+        return config
     return config.model_copy(update={"file": digest})
 
 

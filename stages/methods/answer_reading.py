@@ -161,11 +161,13 @@ def _check_ranks(
     Raises:
         MismatchError: naming how many, and the first.
     """
+    asked_of = set(reading.names.ranks.values())
     apart = [
         (place, name, rank, asked)
         for place, name, rank in ranked.select("place", "sample_id", "rank").iter_rows()
         if rank.isascii() and rank.isdigit() and (name, rank) not in by_rank
-        if (asked := reading.names.ranks.get(int(rank))) is not None and found.get(name, asked) != asked
+        if (asked := reading.names.ranks.get(int(rank))) is not None
+        if found.get(name) in asked_of and found[name] != asked  # one that is not in the queue is left out anyway
     ]
     if apart:
         place, name, rank, asked = apart[0]

@@ -204,12 +204,6 @@ def estimate(value: float, replicates: Floats) -> Estimate:
     return Estimate(float(value), *bounds(replicates))
 
 
-def figure_estimate(value: float, replicates: Floats) -> Estimate:
-    """Return a figure with its interval; none where every resample says the same: that is no certainty."""
-    found = estimate(value, replicates)
-    return found if found.low < found.high else Estimate(found.value, math.nan, math.nan)
-
-
 def budget_estimate(value: float, replicates: Floats) -> Estimate:
     """Return a budget with its interval; infinite ends are kept, as nothing lies between a number and infinity."""
     known = replicates[~np.isnan(replicates)]

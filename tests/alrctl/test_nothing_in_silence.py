@@ -84,6 +84,14 @@ def test_answers_of_nobody_named_may_be_mended_in_place(work: Path, alrctl: Alrc
         done(alrctl("relabel", work / "noisy", *shared))
 
 
+def test_who_answered_may_be_mended(work: Path, alrctl: Alrctl) -> None:
+    given = answers(work / "one.csv", {asked(work / "r1/queue")[0]: "red"}, None)
+    shared = ("relabel", work / "noisy", "--queue", work / "r1/queue", "--answers", given, "-o", work / "l")
+    done(alrctl(*shared))
+    done(alrctl(*shared, "--annotator", "anna"))
+    assert ledger(work / "l").filter(kind="vote")["annotator"].to_list() == ["anna"]
+
+
 def test_what_an_oracle_said_may_be_asked_again(work: Path, alrctl: Alrctl) -> None:
     done(alrctl("select", work / "r1/scores", "--strategy", "random", "--budget", 5, "-o", work / "q"))
     for queue in ("r1/queue", "q"):
@@ -102,6 +110,11 @@ def test_a_later_round_starts_from_the_labels_its_queue_was_made_from(work: Path
     done(alrctl("relabel", labels, *rest))
     assert ledger(work / "r2/labels").height > ledger(labels).height
     done(alrctl("relabel", work / "noisy", *rest, "--allow-stale", "--force"))
+    name = ledger(labels)["annotator"].drop_nulls()[0]
+    again = answers(work / "first.csv", dict.fromkeys(asked(work / "r1/queue"), "red"), name)
+    start = ("--queue", work / "r1/queue", "--answers", again, "-o", work / "r1b/labels")
+    done(alrctl("relabel", work / "noisy", *start))
+    done(alrctl("relabel", work / "r1b/labels", *rest[:4], "-o", work / "r2b/labels"))  # nothing is lacking
 
 
 def test_a_queue_sorted_by_one_column_alone_is_refused(work: Path, alrctl: Alrctl) -> None:
@@ -111,6 +124,10 @@ def test_a_queue_sorted_by_one_column_alone_is_refused(work: Path, alrctl: Alrct
     ran = alrctl(*start, answers(work / "shifted.csv", shifted, rank=list(range(1, len(ids) + 1))))
     refused(ran, 4, f"{len(ids)} rows whose rank in the queue is another sample's (first: row 2, '{ids[1]}' with ")
     assert not (work / "l").exists()
+    samples = pl.read_parquet(work / "data/samples.parquet").filter(split="train")["sample_id"]
+    other = next(name for name in samples if name not in ids)
+    former = answers(work / "former.csv", {other: "red", ids[1]: "red"}, rank=[1, 2])  # of the queue before: left out
+    assert done(alrctl(*start, former, "--dry-run", "--json")).document["summary"]["outside_queue"] == 1
     done(alrctl(*start, answers(work / "right.csv", dict.fromkeys(ids, "red"), rank=list(range(1, len(ids) + 1)))))
 
 
@@ -196,6 +213,8 @@ def test_answers_are_taken_back_by_the_name_of_their_file(work: Path, alrctl: Al
     done(alrctl("relabel", work / "noisy", *start, work / "sent", "-o", work / "k"))
     given = answers(work / "b.csv", {second: "red"}, "bob")
     done(alrctl("relabel", work / "k", *start, given, "-o", work / "l"))
+    (work / "b.csv").write_text("changed since")
+    done(alrctl("undo", work / "l", "--file", work / "b.csv", "--allow-stale", "-o", work / "t"))
     (work / "b.csv").unlink()
     assert done(alrctl("undo", work / "l", "--file", "b.csv", "-o", work / "u", "--json")).document["summary"][
         "answers_taken_back"
@@ -349,7 +368,7 @@ def test_a_broken_image_that_was_the_last_of_its_class_in_a_split_is_told(alrctl
 
 def test_after_an_audit_phase_1_is_not_to_be_written_over(work: Path, alrctl: Alrctl) -> None:
     record = json.loads((work / "lnl/manifest.json").read_text())
-    words = ["alrctl", "train-lnl", "data", "--labels", "noisy", "--epochs", "3", "-o", "lnl"]
+    words = ["alrctl", "train-lnl", "--labels", "noisy", "-o", "lnl", "--force", "--epochs", "3", str(work / "data")]
     (work / "lnl/manifest.json").write_text(json.dumps(record | {"command": words}))
     done(alrctl("audit", work / "data", "--labels", work / "noisy", "--budget", 30, "-o", work / "audit"))
     shared = ("--queue", work / "audit", "-o")
@@ -357,7 +376,8 @@ def test_after_an_audit_phase_1_is_not_to_be_written_over(work: Path, alrctl: Al
     done(alrctl("audit", work / "data", "--labels", work / "audited", *shared, work / "found"))
     (line,) = alrctl("status", work, "--json").document["next"]
     assert line.endswith("--epochs 3 -o " + str(work / "lnl-audited")) or line.endswith("lnl-audited")
-    assert "--labels" in line and "audited" in line and "--epochs 3" in line
+    assert line.count("noisy") == 0 and line.count("--force") == 0
+    assert line.split().count("--labels") == 1 and "audited" in line and "--epochs 3" in line
 
 
 def test_after_an_undo_the_checkpoint_is_named(work: Path, alrctl: Alrctl) -> None:

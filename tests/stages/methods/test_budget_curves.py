@@ -136,10 +136,3 @@ def test_drawn_seeds_spread_as_the_mean_of_so_many_does() -> None:
 
 def test_differences_are_tallied() -> None:
     assert curves.tally(np.array([[0.1, -0.2, 0.0], [0.3, 0.0, np.nan]])) == (2, 1, 2)
-
-
-def test_a_figure_of_which_every_resample_says_the_same_has_no_interval() -> None:
-    sure = curves.figure_estimate(1.0, np.ones(50))
-    assert sure.value == 1.0 and math.isnan(sure.low) and math.isnan(sure.high)
-    drawn = np.linspace(0.4, 0.6, 50)
-    assert curves.figure_estimate(0.5, drawn) == curves.estimate(0.5, drawn)
