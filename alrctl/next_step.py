@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -77,7 +78,8 @@ class _After:
                 next(words, None)
             elif not word.startswith(("--out=", "--labels=", *_OF_A_RUN)) and Path(word).resolve() != data:
                 options.append(word)
-        return [*options, "-o", self._root / "lnl-audited"]
+        names = itertools.chain(["lnl-audited"], (f"lnl-audited-{number}" for number in itertools.count(2)))
+        return [*options, "-o", next(place for name in names if not (place := self._root / name).exists())]
 
     def _labelled(self, labels: Path | None, out: str) -> list[str]:
         """Return how the queue is answered, and how the answers are taken in to a directory of that name."""

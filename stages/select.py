@@ -79,9 +79,9 @@ def run(config: SelectConfig, inputs: SelectInputs, report: Report) -> SelectOut
     candidates = _candidates(config, inputs, pool, correction, known)
     choosers = {name: _chooser(config, name, candidates, limits, generator) for name in config.strategies}
     mixed = Mixed(choosers, config.strategies)
-    at_random = _at_random(config, limits, report)
-    if at_random and limits.picks is not None:
-        mixed.choose_first("random", limits.picks, pool.height)
+    count = _picks_with_chance(config, limits, report)
+    if count is not None:
+        mixed.choose_first("random", count, pool.height)
     picks = fill(mixed, limits)
     if not picks:
         raise NothingToDoError(f"a budget of {config.budget:g} {config.unit} does not pay for one look")
@@ -101,21 +101,24 @@ def run(config: SelectConfig, inputs: SelectInputs, report: Report) -> SelectOut
         columns={name: scores[column] for name in choosers if (column := config.column(name))},
     )
     chosen = chosen.with_columns(reason=reasons(chosen, grounds))
-    drawn = by.count("random") if at_random else None
+    drawn = None if count is None else by.count("random")
     return SelectOutputs(chosen, {**_facts(config, chosen, pool, limits), "drawn_at_random": drawn})
 
 
-def _at_random(config: SelectConfig, limits: Limits, report: Report) -> bool:
-    """Return whether what the strategy random draws is a simple random sample of the pool, and say where it is not."""
+def _picks_with_chance(config: SelectConfig, limits: Limits, report: Report) -> int | None:
+    """Return how many picks there will be, where the strategy random can draw a simple random sample of the pool.
+
+    None where it has no part, or where something else has a say in what it draws, which is said.
+    """
     if "random" not in config.strategies:
-        return False
+        return None
     if limits.picks is None or config.diversity:
         report.warn(
             "what random draws is no simple random sample where quotas, floors, groups, diversity or unequal costs "
             "have a say: what experts make of it will tell no share of wrong labels"
         )
-        return False
-    return True
+        return None
+    return limits.picks
 
 
 def _in_order(inputs: SelectInputs) -> SelectInputs:

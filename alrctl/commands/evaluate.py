@@ -167,8 +167,8 @@ def _need(
     if checkpoint is not None:
         trained = need_trained(job, data, checkpoint)
         samples, classes = trained.samples, trained.classes
-        wanted = config.last_epochs
-        last = job.want("last epochs", trained.checkpoint, LAST_EPOCHS, may_be_lost=True) if wanted else None
+        if config.last_epochs:
+            last = job.want("last epochs", trained.checkpoint, LAST_EPOCHS, may_be_lost=True)
     else:
         assert predictions is not None
         samples, classes, _ = need_data(job, data, images=False)

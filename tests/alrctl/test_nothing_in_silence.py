@@ -376,6 +376,9 @@ def test_after_an_audit_phase_1_is_not_to_be_written_over(work: Path, alrctl: Al
     done(alrctl("audit", work / "data", "--labels", work / "audited", *shared, work / "found"))
     (line,) = alrctl("status", work, "--json").document["next"]
     assert line.endswith("--epochs 3 -o " + str(work / "lnl-audited")) or line.endswith("lnl-audited")
+    (work / "lnl-audited").mkdir()
+    (other,) = alrctl("status", work, "--json").document["next"]
+    assert other == f"{line}-2"
     assert line.count("noisy") == 0 and line.count("--force") == 0
     assert line.split().count("--labels") == 1 and "audited" in line and "--epochs 3" in line
 
