@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from alrctl import files, ledgers, table_files
+from alrctl import artifacts, files, ledgers, table_files
 from alrctl.job import Job
 from schemas.classes import Classes
 from schemas.contract import Contract
@@ -120,6 +120,18 @@ def read_classes(path: Path) -> Classes:
         return Classes.model_validate(content)
     except ValidationError as error:
         raise DataError(f"{path}: {error.errors()[0]['msg']}; wanted: `names:` with a list of two or more") from error
+
+
+def place_of_classes(table: Path, data: Path | None) -> Path:
+    """Return where the classes of a table's data set are: the data set is named, or recorded with the table.
+
+    Raises:
+        DataError: it is neither.
+    """
+    place = data if data is not None else artifacts.recorded_input(table, "classes")
+    if place is None:
+        raise DataError(f"{table}: does not say where its data set is; name it with --data DIR")
+    return place
 
 
 def classes_of(path: Path | None, labels: pl.DataFrame, ledger: pl.DataFrame | None = None) -> Classes:

@@ -82,7 +82,20 @@ def explained_write(path: Path) -> Iterator[None]:
         reason = _refusal(error)
         if reason is None:
             raise
-        raise UsageError(_unwritable(path, reason)) from error
+        other = _file_elsewhere(error, path)
+        raise UsageError(_unwritable(path, reason) if other is None else f"{other}: {reason}") from error
+
+
+def _file_elsewhere(error: Exception, path: Path) -> str | None:
+    """Return the file that was refused, if it is neither `path`, nor within it, above it or in its hidden folder."""
+    name = error.filename if isinstance(error, OSError) else None
+    if not isinstance(name, str):
+        return None
+    refused, wanted = Path(os.path.realpath(name)), Path(os.path.realpath(path))
+    if refused.is_relative_to(wanted) or wanted.is_relative_to(refused):
+        return None
+    hidden = wanted.parent / f".{wanted.name}."
+    return None if str(refused).startswith(str(hidden)) else name
 
 
 def _refusal(error: Exception) -> str | None:

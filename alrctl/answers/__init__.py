@@ -12,7 +12,7 @@ from alrctl.answers import coco, cvat, imagenet, label_studio, labelbox, plain
 from alrctl.answers.bundle import Bundle, beginning, open_bundle
 from alrctl.answers.found import Found
 from schemas.errors import DataError, NothingToDoError, UsageError, listing
-from stages.methods.class_reading import Meaning
+from stages.methods.class_reading import FIELDS, Meaning
 from stages.relabel import Format
 
 _HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -22,8 +22,14 @@ KNOWN = (
 )
 
 
-_WITHOUT_NAMES = ("cvat", "imagenet", "coco")
-"""Formats that name the parts of an answer in one way alone."""
+_NAMED: Mapping[Format, Sequence[str]] = {
+    "csv": FIELDS,
+    "label-studio-csv": ("sample_id", "label", "comment"),
+    "label-studio-json": ("sample_id", "label", "comment"),
+    "label-studio-json-min": ("sample_id", "label", "comment"),
+    "labelbox": ("label", "comment"),
+}
+"""The parts of an answer that a file of each format may call by names of its own; the other formats have none."""
 
 
 def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str]) -> tuple[Format, Found]:
@@ -40,13 +46,11 @@ def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str
 
     Raises:
         DataError: not of the format, or of none.
-        UsageError: a column named by `--map` is not there.
+        UsageError: a column named by `--map` is not there, or is one that the format has by one name alone.
     """
     kind = recognise(bundle) if wanted == "auto" else wanted
     columns, words = meaning.columns, {*classes, *meaning.classes}
-    if columns and kind in _WITHOUT_NAMES:
-        theirs, ours = next(iter(columns.items()))
-        raise UsageError(f"--map {theirs}={ours}: a file of the format '{kind}' has no columns or keys to be named")
+    _check_named(kind, columns)
     if kind == "imagenet":
         if not bundle.is_folder or not (imagenet.lists(bundle) or bundle.images):
             raise DataError(f"{bundle.path}: is not of the format 'imagenet'")
@@ -59,6 +63,16 @@ def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str
     if kind == "cvat":
         return kind, cvat.read(bundle, name)
     return kind, _of_json(kind, _parsed(bundle, name), bundle.where(name), columns)
+
+
+def _check_named(kind: Format, columns: Mapping[str, str]) -> None:
+    """Refuse names of what a format calls by one name alone: they would be passed over."""
+    named = _NAMED.get(kind, ())
+    for theirs, ours in columns.items():
+        if not named:
+            raise UsageError(f"--map {theirs}={ours}: a file of the format '{kind}' has no columns or keys to be named")
+        if ours not in named:
+            raise UsageError(f"--map {theirs}={ours}: in the format '{kind}', only {listing(named)} are named")
 
 
 def _of_json(kind: Format, content: Any, where: str, columns: Mapping[str, str]) -> Found:

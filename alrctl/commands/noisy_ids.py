@@ -9,9 +9,8 @@ import numpy as np
 import typer
 
 from alrctl import manifest, noise_files
-from alrctl.artifacts import recorded_input
 from alrctl.console import cell
-from alrctl.dataset import CLASSES, read_classes
+from alrctl.dataset import CLASSES, place_of_classes, read_classes
 from alrctl.job import Job
 from alrctl.noise_files import Shares
 from alrctl.options import as_command
@@ -20,7 +19,6 @@ from alrctl.scores import read_scores
 from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
 from alrctl.target import Target
-from schemas.errors import UsageError
 from schemas.noisy_ids import NOISY_IDS
 from schemas.scores import SCORES
 from stages import noisy_ids as stage
@@ -43,10 +41,7 @@ def noisy_ids(
     """List the labels that are probably wrong."""
     job = Job(session, "noisy-ids", out, config)
     path = job.need("scores", scores, SCORES.file_name)
-    place = data if data is not None else recorded_input(path, "classes")
-    if place is None:
-        raise UsageError(f"{path}: the order of its classes is not recorded; give --data")
-    classes_path = job.need("classes", place, CLASSES)
+    classes_path = job.need("classes", place_of_classes(path, data), CLASSES)
 
     def work(target: Target) -> Summary:
         classes = read_classes(classes_path)

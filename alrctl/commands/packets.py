@@ -12,9 +12,8 @@ import typer
 from alrctl import annotators, files, table_files
 from alrctl import review as page
 from alrctl.annotators import Picture
-from alrctl.artifacts import recorded_input
 from alrctl.console import cell
-from alrctl.dataset import CLASSES, read_classes
+from alrctl.dataset import CLASSES, place_of_classes, read_classes
 from alrctl.job import Job
 from alrctl.naming import file_stem
 from alrctl.options import as_command
@@ -24,7 +23,6 @@ from alrctl.review import ReviewConfig
 from alrctl.session import Outcome, Session, Summary
 from alrctl.summary import tell
 from alrctl.target import Target
-from schemas.errors import DataError
 from schemas.packets import PACKETS
 from schemas.queue import QUEUE
 from stages import packets as stage
@@ -43,10 +41,7 @@ def packets(
     """Share a queue out."""
     job = Job(session, "packets", out, config)
     place = job.need("queue", queue, QUEUE.file_name)
-    named = data if data is not None else recorded_input(place, "classes")
-    if named is None:
-        raise DataError(f"{place}: does not say where its data set is; name it with --data DIR")
-    classes_path = job.need("classes", named, CLASSES)
+    classes_path = job.need("classes", place_of_classes(place, data), CLASSES)
     pictures = need_pictures(job, place, data, "original")
 
     def work(target: Target) -> Summary:

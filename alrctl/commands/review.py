@@ -15,7 +15,7 @@ from alrctl import artifacts, files, manifest, plain_files, table_files
 from alrctl import review as page
 from alrctl.annotators import Picture
 from alrctl.console import LiveReport
-from alrctl.dataset import CLASSES, read_classes
+from alrctl.dataset import CLASSES, place_of_classes, read_classes
 from alrctl.job import check_stale
 from alrctl.options import as_command
 from alrctl.pictures import find_pictures
@@ -40,7 +40,7 @@ def review(
     plain_files.check_page(out)
     place = artifacts.find(queue, QUEUE.file_name)
     table = _read_queue(place)
-    classes = _read_classes(place, data)
+    classes = read_classes(artifacts.find(place_of_classes(place, data), CLASSES))
     pictures = find_pictures(place, data)
     found = pictures.of(table["sample_id"].to_list())
     report = LiveReport(session.voice, "review")
@@ -71,18 +71,6 @@ def _read_queue(path: Path) -> pl.DataFrame:
     if queue.is_empty():
         raise NothingToDoError(f"{path}: is empty; there is nothing to label")
     return queue
-
-
-def _read_classes(queue: Path, data: Path | None) -> Classes:
-    """Return the classes of the data set, named or recorded with the queue.
-
-    Raises:
-        DataError: the data set is not known.
-    """
-    place = data if data is not None else artifacts.recorded_input(queue, "classes")
-    if place is None:
-        raise DataError(f"{queue}: does not say where its data set is; name it with --data DIR")
-    return read_classes(artifacts.find(place, CLASSES))
 
 
 def _check_seen(path: Path, queue: pl.DataFrame, pictures: list[Picture], report: LiveReport) -> None:

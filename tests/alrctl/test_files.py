@@ -171,6 +171,20 @@ def test_a_full_disk_is_one_line_however_the_library_words_it(tmp_path: Path, er
     assert str(refused.value).startswith(f"{tmp_path / 'out'}: cannot be written ({reason});")
 
 
+@pytest.mark.parametrize("place", ["out", "out/a.parquet", ".out.alrctl/new/a", ".out.host-1.partial", "."])
+def test_a_refusal_within_the_place_is_told_of_the_place(place: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused, files.explained_write(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / place))
+    assert str(refused.value).startswith(f"{tmp_path / 'out'}: cannot be written (Permission denied);")
+
+
+@pytest.mark.parametrize("place", ["other", "outer/a.parquet", ".other.alrctl/new/a"])
+def test_a_refusal_elsewhere_is_told_of_the_file_itself(place: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused, files.explained_write(tmp_path / "out"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / place))
+    assert str(refused.value) == f"{tmp_path / place}: Input/output error"
+
+
 def test_other_failures_while_writing_are_not_taken_for_the_disks(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a bug"), files.explained_write(tmp_path):
         raise ValueError("a bug")

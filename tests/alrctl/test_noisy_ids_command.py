@@ -264,8 +264,8 @@ def check_refused(ran: Any, code: int, told: str, out: Path) -> None:
 def test_scores_that_record_no_classes_need_a_data_set(alrctl: Alrctl, given: Any, tmp_path: Path) -> None:
     given()
     mine = tmp_path / "mine.parquet"
-    told = f"{mine}: the order of its classes is not recorded; give --data"
-    check_refused(alrctl("noisy-ids", mine, "-o", tmp_path / "out"), 2, told, tmp_path / "out")
+    told = f"{mine}: does not say where its data set is; name it with --data DIR"
+    check_refused(alrctl("noisy-ids", mine, "-o", tmp_path / "out"), 3, told, tmp_path / "out")
 
 
 def _spoilt(column: str, row: int, value: Any) -> pl.DataFrame:

@@ -70,6 +70,28 @@ def test_one_of_several_questions_must_be_named_unless_one_is_called_label(desk:
         desk.take(path, map=("Diagnose=label",))
 
 
+@pytest.mark.parametrize(
+    ("kind", "ours"),
+    [
+        *[(kind, "annotator") for kind in ONE_OF_EACH if kind.startswith("label")],
+        ("label-studio-csv", "timestamp"),
+        ("label-studio-json", "confidence"),
+        ("label-studio-json-min", "seconds"),
+        ("labelbox", "sample_id"),
+    ],
+)
+def test_a_name_of_what_the_format_has_in_one_place_alone_is_not_passed_over(kind: str, ours: str, desk: Any) -> None:
+    told = refused(desk, DATA / ONE_OF_EACH[kind], map=(f"who={ours}",))
+    assert told.startswith(f"--map who={ours}: in the format '{kind}', only ")
+    assert told.endswith("label, comment are named")
+
+
+@pytest.mark.parametrize("kind", ["cvat", "imagenet", "coco"])
+def test_a_format_without_columns_takes_no_names_of_them(kind: str, desk: Any) -> None:
+    told = refused(desk, DATA / ONE_OF_EACH[kind], map=("x=label",))
+    assert told == f"--map x=label: a file of the format '{kind}' has no columns or keys to be named"
+
+
 def test_nested_questions_do_not_count(desk: Any, write: Any) -> None:
     path = write("a.ndjson", [row("007", label(radio("naevus", classifications=[radio("melanoma", "Sure")])))])
     assert desk.take(path).labels == [("007", "naevus")]
