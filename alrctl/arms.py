@@ -47,13 +47,28 @@ class Arms:
 
     Attributes:
         places: an evaluation that several arms begin with stands once for each.
-        controls: of each arm that has one, the name of its control, by what is recorded: the same but random choice.
+        controls: of each arm that has one, the name of its control, by what is recorded: the same but random choice,
+            or else the only random arm there is.
+        unlike: the arms whose control differs in more than the choice.
         notes: what a person must know of how they were sorted.
     """
 
     places: tuple[Place, ...]
     controls: dict[str, str]
+    unlike: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def told(self, control: str | None) -> list[str]:
+        """Return what a person must know of how they were sorted and, where no control is named, of what they have."""
+        unlike = [] if control is not None else self.unlike
+        return [
+            *self.notes,
+            *(
+                f"{name}: its control {self.controls[name]} differs in more than the choice of samples, so their "
+                "difference is not of the choice alone"
+                for name in unlike
+            ),
+        ]
 
     def names(self) -> list[str]:
         """Return the names of the arms, in order."""
@@ -138,7 +153,7 @@ def sort(evaluations: Sequence[Evaluation]) -> Arms:
         places += _places(name, [one for one in evaluations if one.lineage.begins(tip)], notes)
     if all(one.artifact.manifest.summary.get("reference_accuracy") is None for one in evaluations):
         notes.append(_UNCHECKED)
-    return Arms(tuple(places), _controls(dict(zip(names, tips, strict=True))), tuple(notes))
+    return Arms(tuple(places), *_controls(dict(zip(names, tips, strict=True))), tuple(notes))
 
 
 def _longest(lineages: Iterable[Lineage]) -> list[Lineage]:
@@ -164,16 +179,23 @@ def _names(tips: Sequence[Lineage]) -> list[str]:
     return names
 
 
-def _controls(tips: dict[str, Lineage]) -> dict[str, str]:
-    """Return of each arm the random arm that differs in nothing else, or the only random arm there is."""
+def _controls(tips: dict[str, Lineage]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return each arm's control, and the arms of which it differs in more than the choice.
+
+    It is the random arm that differs in nothing else, or the only random arm there is.
+    """
     tables = {name: tip.table() for name, tip in tips.items()}
     random = [name for name, table in tables.items() if table.get(STRATEGY) == "random"]
-    found = {}
+    found, unlike = {}, []
     for name, table in tables.items():
-        alike = [other for other in random if _but_strategy(tables[other]) == _but_strategy(table)] or random
-        if name not in random and len(alike) == 1:
-            found[name] = alike[0]
-    return found
+        if name in random:
+            continue
+        alike = [other for other in random if _but_strategy(tables[other]) == _but_strategy(table)]
+        if len(alike or random) == 1:
+            (found[name],) = alike or random
+            if not alike:
+                unlike.append(name)
+    return found, tuple(sorted(unlike))
 
 
 def _but_strategy(table: dict[str, str]) -> dict[str, str]:

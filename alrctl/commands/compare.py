@@ -47,7 +47,7 @@ def compare(
 
     def work(target: Target) -> Summary:
         findings = computed(config, found, all_corrected, target.report)
-        told = comparison_files.document(findings, found.notes, chosen_by(found.places))
+        told = comparison_files.document(findings, found.told(config.control), chosen_by(found.places))
         comparison_files.write(target, findings, told)
         return told
 
@@ -78,7 +78,7 @@ def _printed(session: Session, config: stage.CompareConfig, found: Arms, bound: 
     report = LiveReport(session.voice, "compare")
     with report.shown():
         findings = computed(config, found, bound, report)
-    told = comparison_files.document(findings, found.notes, chosen_by(found.places))
+    told = comparison_files.document(findings, found.told(config.control), chosen_by(found.places))
     comparison_files.story(session, told)
     session.voice.document({"stage": "compare", "status": "done", "out": None, "summary": told, "warnings": []})
 

@@ -21,26 +21,27 @@ def budget(projects: Sequence[Project]) -> list[Section]:
     """Return the budget curves, what they say, and the figures behind them."""
     if not any(project.evaluations for project in projects):
         return []
-    found, why_not = _compared(projects)
-    text, drawings, tables = [why_not] if why_not else [], [], []
+    found, notes = _compared(projects)
+    text, drawings, tables = [], [], []
     if found is not None:
         text += [verdicts.verdict(found, held) for held in found.against]
         text += [verdicts.advice(found, arm) for arm in found.arms if arm.gain is not None]
-        text += [f"{note[0].upper()}{note[1:]}." for note in verdicts.notes(found)]
+        notes += verdicts.notes(found)
         drawings = [Drawing("budget", figures.budget_curves(found), "what was bought, with 95 % intervals")]
         tables = [_arms(found), *([_differences(found)] if found.against else [])]
+    text += [f"{note[0].upper()}{note[1:]}." for note in notes]
     tables.append(_evaluations(projects))
     return [Section("What the labels bought", text, drawings, tables)]
 
 
-def _compared(projects: Sequence[Project]) -> tuple[Findings | None, str]:
-    """Compare all evaluations of the projects; where that cannot be done, say why."""
+def _compared(projects: Sequence[Project]) -> tuple[Findings | None, list[str]]:
+    """Compare all evaluations of the projects, and say what must be known of it; where it cannot be done, why."""
     try:
         sorted_, bound = comparison.with_bound(arms.find([project.root for project in projects]), [])
         config = compare.CompareConfig.model_validate({})
-        return compare.run(config, comparison.read(config, sorted_, bound), SilentReport()), ""
+        return compare.run(config, comparison.read(config, sorted_, bound), SilentReport()), sorted_.told(None)
     except AlrctlError as error:
-        return None, f"The evaluations were not compared: {error}."
+        return None, [f"the evaluations were not compared: {error}"]
 
 
 def _arms(found: Findings) -> Table:

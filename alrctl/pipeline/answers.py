@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from alrctl import csv_files
+from alrctl.answers.bundle import open_bundle
 from schemas.errors import DataError, listing
 
 _DOWNLOAD = re.compile(r"(-.+)?-\d{4}-\d\d-\d\d( ?\(\d+\))?\.csv")  # browsers number what is there already
@@ -32,7 +33,8 @@ def answers_file(given: Path, queue: Path) -> Path | None:
         return found[0]
     if not queue.is_file():
         return None
-    table = csv_files.read_csv(queue)
+    bundle = open_bundle(queue)  # by whatever encoding a spreadsheet saved it in
+    table = csv_files.parse_csv(bundle.text(queue.name)[0], str(queue))[0]
     if "label" not in table.columns:
         raise DataError(f"{queue}: column 'label' is missing; it is where the answers go")
     return queue if table["label"].is_not_null().any() else None

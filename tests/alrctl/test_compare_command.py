@@ -119,6 +119,21 @@ def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path)
         "random, from checkpoint, correct on, goes on from the round before",
     ]
     assert not found.notes
+    assert found.unlike == tuple(name for name in found.names() if name.startswith("entropy") and name not in _LIKE)
+    assert found.told("random, from checkpoint, correct on, goes on from the round before") == []
+    told = found.told(None)
+    assert len(told) == 3 and told[0] == (
+        "entropy, from checkpoint, correct off: its control random, from checkpoint, correct on, goes on from the "
+        "round before differs in more than the choice of samples, so their difference is not of the choice alone"
+    )
+    folders = [spoilt / f"run{number}" for number in range(1, 5)]
+    assert summary(alrctl("compare", *folders, "--json", *QUICK))["notes"][:3] == told
+    page = spoilt.parent / "report.html"
+    assert alrctl("report", *folders, "-o", page).code == 0
+    assert f"{told[0][0].upper()}{told[0][1:]}." in page.read_text()
+
+
+_LIKE = ("entropy, from checkpoint, correct on, goes on from the round before",)
 
 
 def test_what_other_programs_say_is_an_arm_by_its_folder(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:

@@ -267,6 +267,9 @@ def test_answers_are_those_given_or_the_filled_in_queue(tmp_path: Path) -> None:
     assert pipeline.answers_file(given, queue) is None
     queue.write_text("sample_id;label\na;red\nb;\n")
     assert pipeline.answers_file(given, queue) == queue
+    for encoding in ("cp1252", "utf-16", "utf-8-sig"):
+        queue.write_text("sample_id;label\na;Nävus\nb;\n", encoding=encoding)
+        assert pipeline.answers_file(given, queue) == queue
     given.write_text("sample_id,label\na,red\n")
     assert pipeline.answers_file(given, queue) == given
 

@@ -17,6 +17,7 @@ from stages.methods.budget_curves import Estimate
 from stages.methods.findings import Findings
 from stages.methods.predictions import Predictions
 from stages.report import SilentReport
+from tests.stages.made_up_runs import share_held
 
 SAMPLES = 200
 LABEL = np.arange(SAMPLES) % 2
@@ -107,36 +108,11 @@ def test_the_interval_of_one_seed_is_that_of_the_binomial() -> None:
     assert (value.high - value.low) / 2 == pytest.approx(1.96 * math.sqrt(0.25 / SAMPLES), rel=0.1)
 
 
-def simulated(seed: int, seeds: int, effect: float, spread: float) -> list[Judged]:
-    """Runs of two arms on the same samples, some easier than others, seeds better or worse by chance."""
-    generator = np.random.default_rng(seed)
-    ease, label = generator.normal(size=300), generator.integers(0, 2, 300)
-    judged = []
-    for name in ("a", "random"):
-        for number in range(seeds):
-            luck = generator.normal(0, spread)
-            for budget in (0.0, 100.0):
-                logit = 0.5 + ease + luck + (effect if name == "a" and budget else 0)
-                hit = generator.random(300) < 1 / (1 + np.exp(-logit))
-                judged.append(
-                    Judged(name, str(number), budget, Predictions(label, None, np.where(hit, label, 1 - label), 2))
-                )
-    return judged
-
-
 @pytest.mark.parametrize(("seeds", "spread", "least"), [(1, 0.0, 0.85), (3, 0.2, 0.8)])
 def test_the_interval_of_the_difference_holds_the_truth_about_as_often_as_it_says(
     seeds: int, spread: float, least: float
 ) -> None:
-    ease = np.random.default_rng(0).normal(0, math.hypot(1, spread), 200_000)
-    truth = float((1 / (1 + np.exp(-(0.8 + ease))) - 1 / (1 + np.exp(-(0.5 + ease)))).mean())
-    config = CompareConfig(metric="accuracy", bootstrap=100)
-    held = 0
-    for seed in range(40):
-        judged = simulated(seed, seeds, 0.3, spread)
-        inputs = CompareInputs(judged, {"a": "random"}, [], np.arange(300), True, CLASSES)
-        held += run(config, inputs, SilentReport()).against[0].points[-1].value.holds(truth)
-    assert least <= held / 40 <= 1
+    assert least <= share_held(seeds, spread, repetitions=40, bootstrap=100) <= 1
 
 
 def test_intervals_of_several_seeds_are_of_seeds_too() -> None:
