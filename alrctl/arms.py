@@ -64,8 +64,8 @@ class Arms:
         return [
             *self.notes,
             *(
-                f"{name}: its control {self.controls[name]} differs in more than the choice of samples, so their "
-                "difference is not of the choice alone"
+                f"the control of '{name}' is '{self.controls[name]}', which differs in more than the choice of "
+                "samples: their difference is not of the choice alone"
                 for name in unlike
             ),
         ]

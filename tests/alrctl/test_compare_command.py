@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -123,14 +124,15 @@ def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path)
     assert found.told("random, from checkpoint, correct on, goes on from the round before") == []
     told = found.told(None)
     assert len(told) == 3 and told[0] == (
-        "entropy, from checkpoint, correct off: its control random, from checkpoint, correct on, goes on from the "
-        "round before differs in more than the choice of samples, so their difference is not of the choice alone"
+        "the control of 'entropy, from checkpoint, correct off' is 'random, from checkpoint, correct on, goes on from "
+        "the round before', which differs in more than the choice of samples: their difference is not of the choice "
+        "alone"
     )
     folders = [spoilt / f"run{number}" for number in range(1, 5)]
     assert summary(alrctl("compare", *folders, "--json", *QUICK))["notes"][:3] == told
     page = spoilt.parent / "report.html"
     assert alrctl("report", *folders, "-o", page).code == 0
-    assert f"{told[0][0].upper()}{told[0][1:]}." in page.read_text()
+    assert f"{told[0][0].upper()}{told[0][1:]}." in html.unescape(page.read_text())
 
 
 _LIKE = ("entropy, from checkpoint, correct on, goes on from the round before",)
