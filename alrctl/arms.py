@@ -49,7 +49,7 @@ class Arms:
         places: an evaluation that several arms begin with stands once for each.
         controls: of each arm that has one, the name of its control, by what is recorded: the same but random choice,
             or else the only random arm there is.
-        unlike: the arms whose control differs in more than the choice.
+        unlike: the arms whose control differs in more than the choice of samples.
         notes: what a person must know of how they were sorted.
     """
 
@@ -59,7 +59,7 @@ class Arms:
     notes: tuple[str, ...] = ()
 
     def told(self, control: str | None) -> list[str]:
-        """Return what a person must know of how they were sorted and, where no control is named, of what they have."""
+        """Return the notes and, unless the user named the control, which controls differ in more than the choice."""
         unlike = [] if control is not None else self.unlike
         return [
             *self.notes,
@@ -153,7 +153,8 @@ def sort(evaluations: Sequence[Evaluation]) -> Arms:
         places += _places(name, [one for one in evaluations if one.lineage.begins(tip)], notes)
     if all(one.artifact.manifest.summary.get("reference_accuracy") is None for one in evaluations):
         notes.append(_UNCHECKED)
-    return Arms(tuple(places), *_controls(dict(zip(names, tips, strict=True))), tuple(notes))
+    controls, unlike = _controls(dict(zip(names, tips, strict=True)))
+    return Arms(tuple(places), controls, unlike, tuple(notes))
 
 
 def _longest(lineages: Iterable[Lineage]) -> list[Lineage]:
@@ -180,26 +181,34 @@ def _names(tips: Sequence[Lineage]) -> list[str]:
 
 
 def _controls(tips: dict[str, Lineage]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return each arm's control, and the arms of which it differs in more than the choice.
+    """Return each arm's control, and the arms of which it differs in more than the choice of samples.
 
-    It is the random arm that differs in nothing else, or the only random arm there is.
+    It is the random arm that differs in nothing but the strategy, else in nothing but the choice, else the only one.
     """
-    tables = {name: tip.table() for name, tip in tips.items()}
-    random = [name for name, table in tables.items() if table.get(STRATEGY) == "random"]
+    random = [name for name, tip in tips.items() if tip.table().get(STRATEGY) == "random"]
     found, unlike = {}, []
-    for name, table in tables.items():
+    for name, tip in tips.items():
         if name in random:
             continue
-        alike = [other for other in random if _but_strategy(tables[other]) == _but_strategy(table)]
-        if len(alike or random) == 1:
-            (found[name],) = alike or random
-            if not alike:
+        apart = {other: _differing(tip, tips[other]) for other in random}
+        by_choice = [other for other in random if all(key.startswith(_OF_CHOICE) for key in apart[other])]
+        alike = [other for other in random if not apart[other]] or by_choice or random
+        if len(alike) == 1:
+            found[name] = alike[0]
+            if not by_choice:
                 unlike.append(name)
     return found, tuple(sorted(unlike))
 
 
-def _but_strategy(table: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in table.items() if key not in (STRATEGY, FOLDER, "select mix")}
+_OF_CHOICE = ("score ", "select ")
+
+
+def _differing(one: Lineage, other: Lineage) -> set[str]:
+    """Return what differs, but for the strategy, over the rounds that both have."""
+    shared = min(len(one.rounds), len(other.rounds))
+    first, second = (Lineage(tip.start, tip.rounds[:shared]).table() for tip in (one, other))
+    differing = {key for key in (*first, *second) if first.get(key) != second.get(key)}
+    return differing - {STRATEGY, FOLDER, "select mix"}
 
 
 def _places(arm: str, members: Sequence[Evaluation], notes: list[str]) -> list[Place]:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from alrctl import artifacts, files, ledgers, table_files
+from alrctl import artifacts, files, ledgers, manifest, table_files
 from alrctl.job import Job
 from schemas.classes import Classes
 from schemas.contract import Contract
@@ -130,7 +130,12 @@ def place_of_classes(table: Path, data: Path | None) -> Path:
     """
     place = data if data is not None else artifacts.recorded_input(table, "classes")
     if place is None:
-        raise DataError(f"{table}: does not say where its data set is; name it with --data DIR")
+        found = manifest.read(table.parent)
+        recorded = None if found is None else found.inputs.get("classes")
+        told = (
+            "does not say where its data set is" if recorded is None else f"its data set is no more at {recorded.path}"
+        )
+        raise DataError(f"{table}: {told}; name it with --data DIR")
     return place
 
 

@@ -91,11 +91,12 @@ def _file_elsewhere(error: Exception, path: Path) -> str | None:
     name = error.filename if isinstance(error, OSError) else None
     if not isinstance(name, str):
         return None
-    refused, wanted = Path(os.path.realpath(name)), Path(os.path.realpath(path))
-    if refused.is_relative_to(wanted) or wanted.is_relative_to(refused):
-        return None
-    hidden = wanted.parent / f".{wanted.name}."
-    return None if str(refused).startswith(str(hidden)) else name
+    for plain in (os.path.realpath, os.path.abspath):  # what is hidden lies beside a link, or beside what it leads to
+        refused, wanted = Path(plain(name)), Path(plain(path))
+        hidden = wanted.parent / f".{wanted.name}."
+        if refused.is_relative_to(wanted) or wanted.is_relative_to(refused) or str(refused).startswith(str(hidden)):
+            return None
+    return name
 
 
 def _refusal(error: Exception) -> str | None:

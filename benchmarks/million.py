@@ -1,7 +1,7 @@
 """A million small images through the chain: seconds, and peak memory of each command.
 
 python benchmarks/million.py WORK [--samples 1000000] [--only STAGE ...]
-systemd-run --scope -p MemoryMax=8G python benchmarks/million.py WORK    # held to 8 GiB, the files' cache counted too
+systemd-run --scope -p MemoryMax=8G -p MemorySwapMax=0 python benchmarks/million.py WORK  # the files' cache counted
 
 WORK takes some 15 GB: the images (PNGs of 32 x 32 pixels in folders of seven classes, 50:1), their pack, and the
 features of a frozen EfficientNet-Lite0. What is there already is not made again. Resident counts the pages of mapped

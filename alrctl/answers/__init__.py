@@ -22,14 +22,22 @@ KNOWN = (
 )
 
 
+_OF_A_TASK = ("sample_id", "label", "comment")
 _NAMED: Mapping[Format, Sequence[str]] = {
     "csv": FIELDS,
-    "label-studio-csv": ("sample_id", "label", "comment"),
-    "label-studio-json": ("sample_id", "label", "comment"),
-    "label-studio-json-min": ("sample_id", "label", "comment"),
+    "label-studio-csv": _OF_A_TASK,
+    "label-studio-json": _OF_A_TASK,
+    "label-studio-json-min": _OF_A_TASK,
     "labelbox": ("label", "comment"),
 }
 """The parts of an answer that a file of each format may call by names of its own; the other formats have none."""
+_AS_THEY_ARE = {
+    "annotator": "annotator",
+    "completed_by": "annotator",
+    "lead_time": "seconds",
+    "updated_at": "timestamp",
+}
+"""What Label Studio always calls so: to name it changes nothing."""
 
 
 def read(bundle: Bundle, wanted: Format, meaning: Meaning, classes: Sequence[str]) -> tuple[Format, Found]:
@@ -71,8 +79,10 @@ def _check_named(kind: Format, columns: Mapping[str, str]) -> None:
     for theirs, ours in columns.items():
         if not named:
             raise UsageError(f"--map {theirs}={ours}: a file of the format '{kind}' has no columns or keys to be named")
-        if ours not in named:
-            raise UsageError(f"--map {theirs}={ours}: in the format '{kind}', only {listing(named)} are named")
+        as_it_is = named is _OF_A_TASK and _AS_THEY_ARE.get(theirs) == ours
+        if ours not in named and not as_it_is:
+            told = f"in the format '{kind}', --map can name {listing(named)} alone"
+            raise UsageError(f"--map {theirs}={ours}: {told}")
 
 
 def _of_json(kind: Format, content: Any, where: str, columns: Mapping[str, str]) -> Found:

@@ -29,9 +29,16 @@ def budget(projects: Sequence[Project]) -> list[Section]:
         notes += verdicts.notes(found)
         drawings = [Drawing("budget", figures.budget_curves(found), "what was bought, with 95 % intervals")]
         tables = [_arms(found), *([_differences(found)] if found.against else [])]
-    text += [f"{note[0].upper()}{note[1:]}." for note in notes]
+    text += [f"{note[0].upper()}{note[1:]}." for note in (_as_people_read(note, projects) for note in notes)]
     tables.append(_evaluations(projects))
     return [Section("What the labels bought", text, drawings, tables)]
+
+
+def _as_people_read(note: str, projects: Sequence[Project]) -> str:
+    """Return a note that calls what lies in a project by its place there, as the rest of the page does."""
+    for project in projects:
+        note = note.replace(f"{project.root}/", f"{project.name}/" if project.name else "")
+    return note
 
 
 def _compared(projects: Sequence[Project]) -> tuple[Findings | None, list[str]]:

@@ -120,7 +120,8 @@ def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path)
         "random, from checkpoint, correct on, goes on from the round before",
     ]
     assert not found.notes
-    assert found.unlike == tuple(name for name in found.names() if name.startswith("entropy") and name not in _LIKE)
+    like = "entropy, from checkpoint, correct on, goes on from the round before"
+    assert found.unlike == tuple(name for name in found.names() if name.startswith("entropy") and name != like)
     assert found.told("random, from checkpoint, correct on, goes on from the round before") == []
     told = found.told(None)
     assert len(told) == 3 and told[0] == (
@@ -135,7 +136,18 @@ def test_variants_of_phase_2_are_arms_of_their_own(alrctl: Alrctl, spoilt: Path)
     assert f"{told[0][0].upper()}{told[0][1:]}." in html.unescape(page.read_text())
 
 
-_LIKE = ("entropy, from checkpoint, correct on, goes on from the round before",)
+def test_what_the_choice_goes_by_is_the_choice_and_a_round_behind_is_no_difference() -> None:
+    retrained = (("recalibrate from", "checkpoint"),)
+    later = (*retrained, ("recalibrate goes on from", "the round before"))
+    by_worth = ((STRATEGY, "expected-correction"), ("select class worth", "1.0"), ("score dropout passes", "20"))
+    tips = {
+        "worth": Lineage((), ((*by_worth, *retrained), (*by_worth, *later))),
+        "random": Lineage((), (((STRATEGY, "random"), ("select class worth", "0.05"), *retrained),)),
+        "other": Lineage((("train-lnl method", "elr"),), (((STRATEGY, "entropy"), *retrained),)),
+    }
+    assert arms._controls(tips) == ({"worth": "random", "other": "random"}, ("other",))
+    nearer = Lineage((), (((STRATEGY, "random"), *by_worth[1:], *retrained),))
+    assert arms._controls(tips | {"nearer": nearer}) == ({"worth": "nearer"}, ())
 
 
 def test_what_other_programs_say_is_an_arm_by_its_folder(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:

@@ -178,6 +178,15 @@ def test_a_refusal_within_the_place_is_told_of_the_place(place: str, tmp_path: P
     assert str(refused.value).startswith(f"{tmp_path / 'out'}: cannot be written (Permission denied);")
 
 
+def test_a_refusal_beside_a_link_is_told_of_the_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.html").symlink_to(tmp_path / "far/page.html")
+    for place in (".link.html.host-1.partial", "far/.page.html.host-1.partial", "far/page.html"):
+        with pytest.raises(UsageError) as refused, files.explained_write(tmp_path / "link.html"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / place))
+        assert str(refused.value).startswith(f"{tmp_path / 'link.html'}: cannot be written (No space left on device);")
+
+
 @pytest.mark.parametrize("place", ["other", "outer/a.parquet", ".other.alrctl/new/a"])
 def test_a_refusal_elsewhere_is_told_of_the_file_itself(place: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused, files.explained_write(tmp_path / "out"):

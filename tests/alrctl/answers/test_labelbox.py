@@ -82,8 +82,17 @@ def test_one_of_several_questions_must_be_named_unless_one_is_called_label(desk:
 )
 def test_a_name_of_what_the_format_has_in_one_place_alone_is_not_passed_over(kind: str, ours: str, desk: Any) -> None:
     told = refused(desk, DATA / ONE_OF_EACH[kind], map=(f"who={ours}",))
-    assert told.startswith(f"--map who={ours}: in the format '{kind}', only ")
-    assert told.endswith("label, comment are named")
+    assert told.startswith(f"--map who={ours}: in the format '{kind}', --map can name ")
+    assert told.endswith("label, comment alone")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ONE_OF_EACH if kind.startswith("label-studio")])
+def test_what_is_always_called_so_may_be_named_all_the_same(kind: str, desk: Any) -> None:
+    pairs = ("annotator=annotator", "completed_by=annotator", "lead_time=seconds", "updated_at=timestamp")
+    plain = desk.take(DATA / ONE_OF_EACH[kind])
+    for pair in pairs:
+        assert desk.take(DATA / ONE_OF_EACH[kind], map=(pair,)).answers == plain.answers
+    assert "--map can name" in refused(desk, DATA / ONE_OF_EACH[kind], map=("lead_time=annotator",))
 
 
 @pytest.mark.parametrize("kind", ["cvat", "imagenet", "coco"])
