@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,10 +133,10 @@ def place_of_classes(table: Path, data: Path | None) -> Path:
     if place is None:
         found = manifest.read(table.parent)
         recorded = None if found is None else found.inputs.get("classes")
-        told = (
-            "does not say where its data set is" if recorded is None else f"its data set is no more at {recorded.path}"
-        )
-        raise DataError(f"{table}: {told}; name it with --data DIR")
+        if recorded is None:
+            raise DataError(f"{table}: does not say where its data set is; name it with --data DIR")
+        was = os.path.normpath(table.parent / recorded.path)
+        raise DataError(f"{table}: its data set is no more where it was ({was}); name it with --data DIR")
     return place
 
 

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from alrctl import table_files
+from alrctl.dataset import place_of_classes
+from schemas.errors import DataError
 from schemas.noise import NOISE
 from schemas.noisy_ids import NOISY_IDS
 from schemas.scores import SCORES
@@ -266,6 +268,19 @@ def test_scores_that_record_no_classes_need_a_data_set(alrctl: Alrctl, given: An
     mine = tmp_path / "mine.parquet"
     told = f"{mine}: does not say where its data set is; name it with --data DIR"
     check_refused(alrctl("noisy-ids", mine, "-o", tmp_path / "out"), 3, told, tmp_path / "out")
+
+
+def test_a_data_set_that_was_moved_is_told_by_the_place_where_it_was(
+    alrctl: Alrctl, given: Any, tmp_path: Path
+) -> None:
+    assert alrctl(*given()).code == 0
+    listed = tmp_path / "out" / "noisy_ids.parquet"
+    (tmp_path / "classes.yaml").rename(tmp_path / "elsewhere.yaml")
+    with pytest.raises(DataError) as refused:
+        place_of_classes(listed, None)
+    was = tmp_path / "classes.yaml"
+    assert str(refused.value) == f"{listed}: its data set is no more where it was ({was}); name it with --data DIR"
+    assert place_of_classes(listed, tmp_path / "elsewhere.yaml") == tmp_path / "elsewhere.yaml"
 
 
 def _spoilt(column: str, row: int, value: Any) -> pl.DataFrame:
