@@ -79,7 +79,7 @@ def _check_named(kind: Format, columns: Mapping[str, str]) -> None:
     for theirs, ours in columns.items():
         if not named:
             raise UsageError(f"--map {theirs}={ours}: a file of the format '{kind}' has no columns or keys to be named")
-        as_it_is = named is _OF_A_TASK and _AS_THEY_ARE.get(theirs) == ours
+        as_it_is = kind.startswith("label-studio") and _AS_THEY_ARE.get(theirs) == ours
         if ours not in named and not as_it_is:
             told = f"in the format '{kind}', --map can name {listing(named)} alone"
             raise UsageError(f"--map {theirs}={ours}: {told}")

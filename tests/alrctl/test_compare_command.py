@@ -6,6 +6,7 @@ import html
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,21 @@ def test_what_the_choice_goes_by_is_the_choice_and_a_round_behind_is_no_differen
     assert arms._controls(tips) == ({"worth": "random", "other": "random"}, ("other",))
     nearer = Lineage((), (((STRATEGY, "random"), *by_worth[1:], *retrained),))
     assert arms._controls(tips | {"nearer": nearer}) == ({"worth": "nearer"}, ())
+
+
+def test_a_page_calls_what_was_left_out_by_its_place_in_the_project(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(runs, tmp_path / "copied")
+    twin = shutil.copytree(copied / "run0/random/r2/eval", copied / "run0/random/r2/twin")
+    predictions = pl.read_parquet(twin / "predictions.parquet")
+    predictions.reverse().write_parquet(twin / "predictions.parquet")
+    told = json.loads((twin / "manifest.json").read_text())
+    told["outputs"]["predictions.parquet"]["sha256"] = sha256((twin / "predictions.parquet").read_bytes()).hexdigest()
+    (twin / "manifest.json").write_text(json.dumps(told))
+    page = tmp_path / "report.html"
+    assert alrctl("report", copied, "-o", page).code == 0
+    text = html.unescape(page.read_text())
+    assert "Run0/random/r2/twin: left out; it is by all that is recorded the same as run0/random/r2/eval, and" in text
+    assert f"{copied}/run0/random/r2/twin: left out" not in text
 
 
 def test_what_other_programs_say_is_an_arm_by_its_folder(alrctl: Alrctl, runs: Path, tmp_path: Path) -> None:

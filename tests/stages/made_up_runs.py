@@ -15,7 +15,7 @@ EFFECT = 0.3
 """Logits by which arm `a` is better once something is bought."""
 
 
-def simulated(seed: int, seeds: int, effect: float, spread: float) -> list[Judged]:
+def simulated(seed: int, seeds: int, spread: float) -> list[Judged]:
     """Return runs of two arms on the same samples, some easier than others, seeds better or worse by chance."""
     generator = np.random.default_rng(seed)
     ease, label = generator.normal(size=SAMPLES), generator.integers(0, 2, SAMPLES)
@@ -24,7 +24,7 @@ def simulated(seed: int, seeds: int, effect: float, spread: float) -> list[Judge
         for number in range(seeds):
             luck = generator.normal(0, spread)
             for budget in (0.0, 100.0):
-                logit = 0.5 + ease + luck + (effect if name == "a" and budget else 0)
+                logit = 0.5 + ease + luck + (EFFECT if name == "a" and budget else 0)
                 hit = generator.random(SAMPLES) < 1 / (1 + np.exp(-logit))
                 judged.append(
                     Judged(name, str(number), budget, Predictions(label, None, np.where(hit, label, 1 - label), 2))
@@ -44,7 +44,7 @@ def share_held(seeds: int, spread: float, repetitions: int, bootstrap: int) -> f
     truth, held = true_difference(spread), 0
     config = CompareConfig(metric="accuracy", bootstrap=bootstrap)
     for seed in range(repetitions):
-        judged = simulated(seed, seeds, EFFECT, spread)
+        judged = simulated(seed, seeds, spread)
         inputs = CompareInputs(judged, {"a": "random"}, [], np.arange(SAMPLES), True, ("benign", "malign"))
         held += run(config, inputs, SilentReport()).against[0].points[-1].value.holds(truth)
     return held / repetitions
